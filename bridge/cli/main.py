@@ -1,0 +1,51 @@
+"""`bus1`: what people use. One short function a command; the work is done elsewhere."""
+
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, Exit, TyperException
+
+app = typer.Typer(
+    name="bus1",
+    help="A capability-based message bus, and a drop-in replacement for dbus-daemon.",
+    add_completion=False,
+    no_args_is_help=False,
+)
+
+PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@app.command(context_settings=PASS_ON)
+def session(
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments.")],
+) -> int:
+    """Run a command on a session bus of its own; exit with the command's status."""
+    from bridge.cli.session import run_on_own_bus
+
+    return run_on_own_bus(command)
+
+
+@app.command()
+def demo() -> int:
+    """Show a service and three subscribers on a private bus, and what each is in the core."""
+    from bridge.cli.demo import show
+
+    return show()
+
+
+def main() -> None:
+    """The entry point: errors of use are one line on stderr and exit status 2."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except Exit as end:
+        sys.exit(end.exit_code)
+    except (Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except TyperException as error:
+        print(f"bus1: {error.format_message()} (try bus1 --help)", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

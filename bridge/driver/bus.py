@@ -1,0 +1,181 @@
+"""org.freedesktop.DBus: the interface's table, and its methods on names and match rules."""
+
+from typing import Final
+
+from bridge.driver import announce
+from bridge.driver.announce import NAME_ACQUIRED, NAME_LOST, NAME_OWNER_CHANGED
+from bridge.driver.call import BUS, Call, unowned
+from bridge.driver.credentials import (
+    get_adt_audit_session_data,
+    get_connection_credentials,
+    get_connection_selinux_security_context,
+    get_connection_unix_process_id,
+    get_connection_unix_user,
+)
+from bridge.driver.interface import Body, Interface, Method
+from bridge.driver.properties import FEATURES, INTERFACES
+from bridge.routing.errors import (
+    FAILED,
+    LIMITS_EXCEEDED,
+    MATCH_RULE_NOT_FOUND,
+    SERVICE_UNKNOWN,
+    Refused,
+)
+from bridge.routing.rule import Rule
+
+ALREADY_RUNNING: Final = 2  # StartServiceByName: somebody owns the name
+
+
+def hello(call: Call) -> Body:
+    """The reply comes first here: a client learns its name before it hears of it."""
+    if call.client.active():
+        raise Refused(FAILED, "Already handled an Hello message")
+    check_room(call)
+    call.router.join(call.client)
+    call.answer(call.client.unique)
+    announce.arrival(call.router, call.client)
+    return None
+
+
+def check_room(call: Call) -> None:
+    """May one more client become active? If not it stays as it is and may try again."""
+    router, uid = call.router, call.client.credentials.uid
+    if router.active >= router.limits.max_completed_connections:
+        raise Refused(LIMITS_EXCEEDED, "The maximum number of active connections has been reached")
+    if router.clients_of(uid) >= router.limits.max_connections_per_user and uid is not None:
+        raise Refused(
+            LIMITS_EXCEEDED,
+            f"The maximum number of active connections for UID {uid} has been reached",
+        )
+
+
+def request_name(call: Call) -> Body:
+    """The reply comes last: its caller already knows that it has the name."""
+    name, flags = call.arguments
+    limit = call.router.limits.max_names_per_connection
+    code, change = call.router.names.request(call.client, name, flags, limit)
+    if change is not None:
+        announce.handover(call.router, change)
+    return (code,)
+
+
+def release_name(call: Call) -> Body:
+    (name,) = call.arguments
+    code, change = call.router.names.release(call.client, name)
+    if change is not None:
+        announce.handover(call.router, change)
+    return (code,)
+
+
+def start_service_by_name(call: Call) -> Body:
+    """This bus starts nothing; the flags mean nothing in any bus."""
+    name, _flags = call.arguments
+    if not has_owner(call, name):
+        raise Refused(SERVICE_UNKNOWN, f"The name {name} was not provided by any .service files")
+    return (ALREADY_RUNNING,)
+
+
+def name_has_owner(call: Call) -> Body:
+    (name,) = call.arguments
+    return (has_owner(call, name),)
+
+
+def has_owner(call: Call, name: str) -> bool:
+    """The bus owns its own name."""
+    return name == BUS or call.router.names.owner(name) is not None
+
+
+def list_names(call: Call) -> Body:
+    return ([BUS, *call.router.names.listing()],)
+
+
+def list_activatable_names(_call: Call) -> Body:
+    return ([BUS],)
+
+
+def add_match(call: Call) -> Body:
+    """The rule holds from the next message on, whoever sends it."""
+    (text,) = call.arguments
+    router, client = call.router, call.client
+    limit = router.limits.max_match_rules_per_connection
+    if len(client.rules or ()) >= limit:
+        raise Refused(
+            LIMITS_EXCEEDED,
+            f'Connection "{client.unique}" is not allowed to add more match rules (increase '
+            "limits in configuration file if required; "
+            f"max_match_rules_per_connection={limit})",
+        )
+    router.matches.add(Rule.parse(text), client)
+    return ()
+
+
+def remove_match(call: Call) -> Body:
+    (text,) = call.arguments
+    if not call.router.matches.remove(Rule.parse(text), call.client):
+        raise Refused(
+            MATCH_RULE_NOT_FOUND, "The given match rule wasn't found and can't be removed"
+        )
+    return ()
+
+
+def get_name_owner(call: Call) -> Body:
+    (name,) = call.arguments
+    if name == BUS:
+        return (BUS,)
+    owner = call.router.names.owner(name)
+    if owner is None:
+        raise unowned("owner", name)
+    return (owner.unique,)
+
+
+def list_queued_owners(call: Call) -> Body:
+    """The owner itself comes first."""
+    (name,) = call.arguments
+    if name == BUS:
+        return ([BUS],)
+    queue = call.router.names.queue(name)
+    if not queue:
+        raise unowned("owners", name)
+    return ([client.unique for client in queue],)
+
+
+def reload_config(_call: Call) -> Body:
+    """The built-in session policy has nothing to read again."""
+    return ()
+
+
+def get_id(call: Call) -> Body:
+    return (call.router.guid,)
+
+
+INTERFACE: Final = Interface(
+    BUS,
+    any_path=True,
+    methods=(
+        Method("Hello", "", "s", hello, needs_hello=False),
+        Method("RequestName", "su", "u", request_name),
+        Method("ReleaseName", "s", "u", release_name),
+        Method("StartServiceByName", "su", "u", start_service_by_name),
+        Method("NameHasOwner", "s", "b", name_has_owner),
+        Method("ListNames", "", "as", list_names),
+        Method("ListActivatableNames", "", "as", list_activatable_names),
+        Method("AddMatch", "s", "", add_match),
+        Method("RemoveMatch", "s", "", remove_match),
+        Method("GetNameOwner", "s", "s", get_name_owner),
+        Method("ListQueuedOwners", "s", "as", list_queued_owners),
+        Method("GetConnectionUnixUser", "s", "u", get_connection_unix_user),
+        Method("GetConnectionUnixProcessID", "s", "u", get_connection_unix_process_id),
+        Method("GetAdtAuditSessionData", "s", "ay", get_adt_audit_session_data),
+        Method(
+            "GetConnectionSELinuxSecurityContext",
+            "s",
+            "ay",
+            get_connection_selinux_security_context,
+        ),
+        Method("ReloadConfig", "", "", reload_config),
+        Method("GetId", "", "s", get_id),
+        Method("GetConnectionCredentials", "s", "a{sv}", get_connection_credentials),
+    ),
+    properties=(FEATURES, INTERFACES),
+    signals=(NAME_OWNER_CHANGED, NAME_LOST, NAME_ACQUIRED),
+)

@@ -1,0 +1,85 @@
+"""One call of a driver's method: who calls, with which arguments, and its one answer."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from bridge.routing.client import Client
+from bridge.routing.credentials import Credentials
+from bridge.routing.errors import NAME_HAS_NO_OWNER, Refused
+from bridge.routing.match import Index
+from bridge.routing.names import Names
+from bridge.wire.build import build
+from bridge.wire.frame import Frame
+
+if TYPE_CHECKING:
+    from bridge.driver.interface import Interface, Method
+    from policy.limits import Limits
+
+BUS: Final = "org.freedesktop.DBus"
+PATH: Final = "/org/freedesktop/DBus"
+
+RETURN: Final = 2
+NO_REPLY_EXPECTED: Final = 1
+
+
+class Router(Protocol):
+    """What the driver asks of the router."""
+
+    names: Names
+    matches: Index
+    limits: "Limits"
+    credentials: Credentials
+    guid: str
+    active: int
+
+    def join(self, client: Client) -> None:
+        """Give the client its unique name."""
+
+    def clients_of(self, uid: int | None) -> int:
+        """How many clients of this user have said Hello?"""
+
+    def serial(self) -> int:
+        """The serial for the bus's next message."""
+
+    def tell(self, client: Client, frame: Frame) -> None:
+        """A message of the bus to one client."""
+
+    def announce(self, frame: Frame) -> None:
+        """A signal of the bus to all whose match rules want it."""
+
+
+class Call(NamedTuple):
+    """What a method is called with; `interfaces` are all of the driver's, for those that tell."""
+
+    router: Router
+    interfaces: "tuple[Interface, ...]"
+    method: "Method"
+    client: Client
+    frame: Frame
+    arguments: tuple[Any, ...]
+
+    def answer(self, *body: object, fds: Sequence[int] = ()) -> None:
+        """The return message, which owns `fds` from now on.
+
+        NO_REPLY_EXPECTED silences only a reply that says nothing but "done", as in dbus-daemon:
+        whoever sets it on Hello still learns its name, and errors are told in any case.
+        """
+        if self.frame.flags & NO_REPLY_EXPECTED and not self.method.gives:
+            return
+        self.router.tell(
+            self.client,
+            build(
+                RETURN,
+                serial=self.router.serial(),
+                reply_serial=self.frame.serial,
+                destination=self.client.unique,
+                signature=self.method.gives,
+                body=body,
+                fds=fds,
+            ),
+        )
+
+
+def unowned(wanted: str, name: str) -> Refused:
+    """The answer when somebody asks for the `wanted` of a name that nobody owns."""
+    return Refused(NAME_HAS_NO_OWNER, f"Could not get {wanted} of name '{name}': no such name")

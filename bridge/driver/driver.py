@@ -1,0 +1,112 @@
+"""org.freedesktop.DBus, called inline: the one place where a message becomes a call of a method.
+
+It finds the method in the tables, checks that the caller may call it and with what, and sees
+to exactly one answer: a return message here, or an error, which is raised as `Refused` and
+becomes a message where the router catches it.
+"""
+
+from typing import Final, final
+
+from bridge.driver import announce, peer
+from bridge.driver.call import BUS, PATH, Call, Router
+from bridge.driver.interface import Directory, Method, directory, visible
+from bridge.driver.tables import INTERFACES
+from bridge.routing.client import Client
+from bridge.routing.errors import (
+    ACCESS_DENIED,
+    INVALID_ARGS,
+    UNKNOWN_INTERFACE,
+    UNKNOWN_METHOD,
+    Refused,
+)
+from bridge.wire.body import unpack
+from bridge.wire.build import build
+from bridge.wire.frame import Frame
+
+CALL: Final = 1
+RETURN: Final = 2
+ERROR: Final = 3
+HOME: Final = directory(INTERFACES)
+ELSEWHERE: Final = directory(visible(INTERFACES, home=False))
+
+
+@final
+class Driver:
+    """One bus's driver. It keeps nothing itself: names, rules and limits are the router's."""
+
+    def __init__(self, router: Router) -> None:
+        self.router = router
+
+    def call(self, client: Client, frame: Frame) -> None:
+        """A message to the bus itself. Only method calls mean anything to it."""
+        if frame.kind != CALL:
+            return
+        method = find(HOME if frame.path() == PATH else ELSEWHERE, client, frame)
+        arguments = unpack(frame) if method.takes else ()
+        call = Call(self.router, INTERFACES, method, client, frame, arguments)
+        body = method.function(call)
+        if body is not None:
+            call.answer(*body)
+
+    def local(self, client: Client, frame: Frame) -> None:
+        """A method call without a destination, so to whoever is at the other end of the wire.
+
+        Only Peer answers. What answers is not a client of the bus: its messages have no sender.
+        """
+        try:
+            method = find_local(frame)
+            body = method.function(Call(self.router, INTERFACES, method, client, frame, ()))
+            kind, error_name, signature = RETURN, None, method.gives
+        except Refused as refused:
+            kind, error_name, signature, body = ERROR, refused.name, "s", (refused.text,)
+        reply = build(
+            kind,
+            serial=self.router.serial(),
+            reply_serial=frame.serial,
+            error_name=error_name,
+            sender=None,
+            signature=signature,
+            body=body or (),
+        )
+        self.router.tell(client, reply)
+
+    def left(self, client: Client) -> None:
+        """An active client is gone. Its rules go first: the dead do not hear of their own end."""
+        self.router.matches.drop(client)
+        announce.departure(self.router, client, self.router.names.drop(client))
+
+
+def find(directory: Directory, client: Client, frame: Frame) -> Method:
+    """The method that a call means, if this client may call it now, and with the right types."""
+    interface, member = frame.interface(), frame.member()
+    seen = directory.get(interface)
+    method = None if seen is None or member is None else seen.get(member)
+    if not client.active() and (method is None or method.needs_hello):
+        raise Refused(
+            ACCESS_DENIED,
+            "Client tried to send a message other than Hello without being registered",
+        )
+    if method is None:
+        error = UNKNOWN_INTERFACE if seen is None else UNKNOWN_METHOD
+        raise Refused(error, f"{BUS} does not understand message {member}")
+    if frame.signature() != method.takes:
+        raise Refused(
+            INVALID_ARGS,  # with the reference's line end, here and below
+            f"Call to {member} has wrong args ({frame.signature()}, expected {method.takes})\n",
+        )
+    return method
+
+
+def find_local(frame: Frame) -> Method:
+    """A method of Peer; its arguments are not looked at."""
+    interface, member = frame.interface(), frame.member()
+    for method in peer.INTERFACE.methods if interface == peer.INTERFACE.name else ():
+        if method.name == member:
+            return method
+    if interface == peer.INTERFACE.name:
+        raise Refused(UNKNOWN_METHOD, f"Unknown method invoked on {interface} interface")
+    raise Refused(
+        UNKNOWN_METHOD,
+        f'Method "{member}" with signature "{frame.signature()}" '
+        f'on interface "{interface or "(null)"}" doesn\'t exist\n',
+    )

@@ -1,0 +1,19 @@
+"""All that the driver offers, in the order in which a method without interface is looked for."""
+
+from typing import Final
+
+from bridge.driver import bus, introspect, peer, properties
+from bridge.driver.call import PATH
+from bridge.driver.interface import Interface
+
+INTERFACES: Final[tuple[Interface, ...]] = (
+    bus.INTERFACE,
+    properties.INTERFACE,
+    introspect.INTERFACE,
+    peer.INTERFACE,
+)
+
+
+def document() -> str:
+    """The introspection of the driver's own object."""
+    return introspect.document(INTERFACES, PATH)

@@ -1,0 +1,35 @@
+"""Who is at the other end of a socket, as the kernel says. No name service, no guessing."""
+
+from typing import NamedTuple
+
+
+class Credentials(NamedTuple):
+    """Taken once, when the connection is accepted.
+
+    `uid`, `pid`: SO_PEERCRED. `groups`: SO_PEERGROUPS with the primary group, sorted, or
+    None where the kernel does not tell. `pidfd`: SO_PEERPIDFD, or None. `label`: SO_PEERSEC
+    with its closing NUL, or None where there is no security module. An anonymous
+    connection has the uid None.
+    """
+
+    uid: int | None
+    pid: int | None
+    groups: tuple[int, ...] | None = None
+    pidfd: int | None = None
+    label: bytes | None = None
+
+    def __str__(self) -> str:
+        """For the log: `uid=1000 pid=42 comm="cat"`, with what is known."""
+        parts = [f"uid={self.uid}"] if self.uid is not None else ["anonymous"]
+        if self.pid is not None:
+            parts += [f"pid={self.pid}", f'comm="{command(self.pid)}"']
+        return " ".join(parts)
+
+
+def command(pid: int) -> str:
+    """The name of a process now, `?` if it is gone. Only for people: pids are reused."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return "?"

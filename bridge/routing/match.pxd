@@ -1,0 +1,63 @@
+cimport cython
+
+from bridge.routing.client cimport Client
+from bridge.routing.names cimport Name, owns
+from bridge.routing.rule cimport Rule
+from bridge.routing.shape cimport Question, Shape, less, more, shape_of, within
+from bridge.wire.frame cimport Frame
+
+@cython.final
+cdef class Bucket:
+    cdef readonly Rule rule
+    cdef readonly list clients
+    cdef readonly bint lent
+    cdef list lend(self)
+    @cython.locals(rules=list)
+    cdef bint has(self, Client client)
+    cdef add(self, Client client)
+    cdef remove(self, Client client)
+    cdef own(self)
+
+@cython.final
+cdef class Index:
+    cdef readonly long long count
+    cdef readonly bint eavesdropping
+    cdef readonly dict shapes
+    cdef readonly list order
+    cdef readonly dict overhearing
+    cdef readonly dict senders
+    cdef readonly dict naming
+    cdef readonly Question question
+    cdef readonly Py_ssize_t depth
+    cdef readonly long long stamp
+    @cython.locals(hits=list, question=Question, shape=Shape)
+    cpdef list broadcast(self, Frame frame, Client sender)
+    @cython.locals(hits=list, question=Question, rule=Rule)
+    cpdef list eavesdrop(self, Frame frame, Client sender, Client receiver)
+    @cython.locals(found=list, name=Name)
+    cdef list names_of(self, Client sender)
+    @cython.locals(found=list, client=Client, bucket=Bucket)
+    cdef list clients(self, list hits, Client but)
+    cdef mark(self, Client client, Client but, list found)
+    @cython.locals(question=Question, frame=Frame, path=str, destination=str)
+    cdef bint overhears(self, Rule rule, Client sender, Client receiver) except -1
+    @cython.locals(rules=list, shape=Shape, table=dict, name=str)
+    cpdef add(self, Rule rule, Client client)
+    @cython.locals(rules=list, at=cython.Py_ssize_t)
+    cpdef bint remove(self, Rule rule, Client client) except -1
+    @cython.locals(rules=list, other=Client)
+    cpdef drop(self, Client client)
+    @cython.locals(shape=Shape)
+    cdef Shape shape(self, Rule rule)
+    @cython.locals(shape=Shape, table=dict)
+    cdef unsubscribe(self, Rule rule, Client client)
+    @cython.locals(name=str, others=list)
+    cdef uncount(self, Rule rule, Client client)
+
+cpdef bint is_called(Client client, str text, str nobody) except -1
+cdef list unique_names(Rule rule)
+@cython.locals(bucket=Bucket)
+cdef Rule subscribe(dict table, Rule rule, Client client)
+@cython.locals(bucket=Bucket)
+cdef bint unsubscribe(dict table, Rule rule, Client client) except -1
+cdef Rule held(Client client, Rule rule)

@@ -1,0 +1,60 @@
+cimport cython
+
+from bridge.routing.client cimport Client
+
+@cython.final
+cdef class Place:
+    cdef readonly Client client
+    cdef public unsigned int flags
+
+@cython.final
+cdef class Name:
+    cdef readonly str text
+    cdef public Client owner
+    cdef public unsigned int flags
+    cdef public list waiting
+    @cython.locals(place=Place)
+    cpdef list queue(self)
+    @cython.locals(place=Place)
+    cdef Place place(self, Client client)
+    cdef insert(self, Place place, bint first)
+    cdef remove(self, Place place)
+    cdef promote(self, Place place)
+
+@cython.final
+cdef class Names:
+    cdef readonly dict clients
+    cdef readonly dict table
+    cdef readonly long long joined
+    cpdef join(self, Client client)
+    cpdef leave(self, Client client)
+    cpdef Client client(self, long long number)
+    cpdef Name find(self, str text)
+    @cython.locals(name=Name, client=Client)
+    cpdef Client owner(self, str text)
+    @cython.locals(name=Name, owner=Client)
+    cpdef list queue(self, str text)
+    cpdef list owned(self, Client client)
+    @cython.locals(client=Client)
+    cpdef list listing(self)
+    cpdef long long count(self)
+    cpdef check(self, Client client, str text)
+    @cython.locals(name=Name, place=Place, held=cython.longlong)
+    cpdef tuple request(self, Client client, str text, unsigned int flags, long long limit)
+    @cython.locals(name=Name)
+    cpdef tuple release(self, Client client, str text)
+    cpdef list drop(self, Client client)
+    @cython.locals(place=Place)
+    cdef Place _wait(self, Name name, Client client, unsigned int flags)
+    @cython.locals(place=Place)
+    cdef bint _withdraw(self, Name name, Client client) except -1
+    @cython.locals(old=Client, flags=cython.uint)
+    cdef object _replace(self, Name name, Place place)
+    @cython.locals(old=Client)
+    cdef object _pass_on(self, Name name)
+
+@cython.locals(name=Name)
+cpdef list owned(Client client)
+cpdef bint owns(Client client, str text) except -1
+cdef _enter(Client client, Name name)
+cdef _strike(Client client, Name name)

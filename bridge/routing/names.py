@@ -1,0 +1,322 @@
+"""Who has which name: unique names, well-known names, and the queues for them. Sends nothing.
+
+Every operation answers with the change that others must hear of; telling them is the driver's.
+"""
+
+from typing import Final, NamedTuple
+
+from bridge.routing.client import Client
+from bridge.routing.errors import INVALID_ARGS, LIMITS_EXCEEDED, Refused
+from bridge.wire.names import is_bus_name
+
+DRIVER: Final = "org.freedesktop.DBus"
+
+# D-Bus Specification, "org.freedesktop.DBus.RequestName": flags and replies; unknown flags pass.
+ALLOW_REPLACEMENT: Final = 1
+REPLACE_EXISTING: Final = 2
+DO_NOT_QUEUE: Final = 4
+
+PRIMARY_OWNER: Final = 1
+IN_QUEUE: Final = 2
+EXISTS: Final = 3
+ALREADY_OWNER: Final = 4
+
+# "org.freedesktop.DBus.ReleaseName"
+RELEASED: Final = 1
+NON_EXISTENT: Final = 2
+NOT_OWNER: Final = 3
+
+
+class Change(NamedTuple):
+    """A name went from one owner to another; None: from or to nobody."""
+
+    name: str
+    old: Client | None
+    new: Client | None
+
+
+class Place:
+    """One client's place in a name's queue, with what it said about being replaced."""
+
+    def __init__(self, client: Client, flags: int) -> None:
+        self.client = client
+        self.flags = flags
+
+
+class Name:
+    """One well-known name while somebody owns it; `owner` is None ever after.
+
+    Whoever resolved a name keeps this object and compares `owner`: no second look-up.
+    `waiting` are the places after the owner's, or None.
+    """
+
+    def __init__(self, text: str, owner: Client, flags: int) -> None:
+        self.text = text
+        self.owner: Client | None = owner
+        self.flags = flags
+        self.waiting: list[Place] | None = None
+
+    def queue(self) -> list[Client]:
+        """All who own it or wait for it, the owner first."""
+        waiting = [place.client for place in self.waiting or ()]
+        return waiting if self.owner is None else [self.owner, *waiting]
+
+    def place(self, client: Client) -> Place | None:
+        """The client's place among those who wait."""
+        for place in self.waiting or ():
+            if place.client is client:
+                return place
+        return None
+
+    def insert(self, place: Place, first: bool) -> None:
+        """Wait: at the end, or ahead of all others."""
+        if self.waiting is None:
+            self.waiting = []
+        if first:
+            self.waiting.insert(0, place)
+        else:
+            self.waiting.append(place)
+
+    def remove(self, place: Place) -> None:
+        """Wait no longer."""
+        if self.waiting is not None:
+            self.waiting.remove(place)
+            if not self.waiting:
+                self.waiting = None
+
+    def promote(self, place: Place) -> None:
+        """One of those who wait is the owner from now on."""
+        self.remove(place)
+        self.owner = place.client
+        self.flags = place.flags
+
+
+class Names:
+    """The registry of one bus: its clients by number, its well-known names by text."""
+
+    def __init__(self) -> None:
+        self.clients: dict[int, Client] = {}
+        self.table: dict[str, Name] = {}
+        self.joined = 0
+
+    # --------------------------------------------------------------- unique names
+
+    def join(self, client: Client) -> None:
+        """Give the client its number and its unique name: never used before, the first :1.0."""
+        client.number = self.joined
+        client.unique = f":1.{self.joined}"
+        self.clients[self.joined] = client
+        self.joined += 1
+
+    def leave(self, client: Client) -> None:
+        """Its unique name is nobody's any more. Its well-known names are gone before (`drop`)."""
+        del self.clients[client.number]
+
+    # -------------------------------------------------------------------- look-ups
+
+    def client(self, number: int) -> Client | None:
+        """The client of the unique name `:1.number`."""
+        return self.clients.get(number)
+
+    def find(self, text: str) -> Name | None:
+        """The well-known name, while it has an owner."""
+        return self.table.get(text)
+
+    def owner(self, text: str) -> Client | None:
+        """Whom a unique or well-known name means."""
+        name = self.table.get(text)
+        if name is not None:
+            return name.owner
+        digits = text[3:]
+        if digits.isascii() and digits.isdecimal() and len(digits) < 19:
+            client = self.clients.get(int(digits))
+            if client is not None and client.unique == text:
+                return client
+        return None
+
+    def queue(self, text: str) -> list[Client]:
+        """All who own the name or wait for it, the owner first."""
+        name = self.table.get(text)
+        if name is not None:
+            return name.queue()
+        owner = self.owner(text)
+        return [] if owner is None else [owner]
+
+    def owned(self, client: Client) -> list[str]:
+        """The well-known names that the client owns, not those that it waits for."""
+        return owned(client)
+
+    def listing(self) -> list[str]:
+        """All names with an owner: unique ones in order of joining, then the well-known ones."""
+        return [client.unique for client in self.clients.values()] + list(self.table)
+
+    def count(self) -> int:
+        """How many names have an owner."""
+        return len(self.clients) + len(self.table)
+
+    # ---------------------------------------------------------- asking and giving up
+
+    def check(self, client: Client, text: str) -> None:
+        """May any client ask for this name? Raises Refused."""
+        if not is_bus_name(text):
+            raise Refused(INVALID_ARGS, f'Requested bus name "{text}" is not valid')
+        if text.startswith(":"):
+            raise Refused(
+                INVALID_ARGS, f"Cannot acquire a service starting with ':' such as \"{text}\""
+            )
+        if text == DRIVER:  # the missing space is the reference's
+            raise Refused(
+                INVALID_ARGS,
+                f'Connection "{client.unique}" is not allowed to own the service "{text}"because '
+                "it is reserved for D-Bus' use only",
+            )
+
+    def request(
+        self, client: Client, text: str, flags: int, limit: int
+    ) -> tuple[int, Change | None]:
+        """RequestName: its reply, and the change of owner if there is one. Raises Refused.
+
+        The limit counts the unique name and the places in queues, and holds even for a
+        client that owns the name already: the reference asks it first.
+        """
+        self.check(client, text)
+        held = 1 if client.names is None else 1 + len(client.names)
+        if held >= limit:
+            raise Refused(
+                LIMITS_EXCEEDED,
+                f'Connection "{client.unique}" is not allowed to own more services (increase '
+                f"limits in configuration file if required; max_names_per_connection={limit})",
+            )
+        name = self.table.get(text)
+        if name is None:
+            name = Name(text, client, flags)
+            self.table[text] = name
+            _enter(client, name)
+            return PRIMARY_OWNER, Change(text, None, client)
+        if name.owner is client:
+            name.flags = flags
+            return ALREADY_OWNER, None
+        replaces = flags & REPLACE_EXISTING and name.flags & ALLOW_REPLACEMENT
+        if flags & DO_NOT_QUEUE and not replaces:
+            self._withdraw(name, client)
+            return EXISTS, None
+        place = self._wait(name, client, flags)
+        if not replaces:
+            return IN_QUEUE, None
+        return PRIMARY_OWNER, self._replace(name, place)
+
+    def release(self, client: Client, text: str) -> tuple[int, Change | None]:
+        """ReleaseName: its reply, and the change of owner if there is one. Raises Refused."""
+        if not is_bus_name(text):
+            raise Refused(INVALID_ARGS, f'Given bus name "{text}" is not valid')
+        if text.startswith(":"):
+            raise Refused(
+                INVALID_ARGS, f"Cannot release a service starting with ':' such as \"{text}\""
+            )
+        if text == DRIVER:
+            raise Refused(
+                INVALID_ARGS, f"Cannot release the {text} service because it is owned by the bus"
+            )
+        name = self.table.get(text)
+        if name is None:
+            return NON_EXISTENT, None
+        if name.owner is client:
+            return RELEASED, self._pass_on(name)
+        if self._withdraw(name, client):
+            return RELEASED, None
+        return NOT_OWNER, None
+
+    def drop(self, client: Client) -> list[Change]:
+        """The client gives up all its names, the newest first; places in queues vanish silently."""
+        changes: list[Change] = []
+        while client.names:
+            name = client.names[-1]
+            assert isinstance(name, Name)
+            if name.owner is client:
+                changes.append(self._pass_on(name))
+            else:
+                self._withdraw(name, client)
+        return changes
+
+    # --------------------------------------------------------------- the queue moves
+
+    def _wait(self, name: Name, client: Client, flags: int) -> Place:
+        """Enter the queue, or update the place there. REPLACE_EXISTING jumps the queue,
+        even where the owner does not let itself be replaced."""
+        place = name.place(client)
+        if place is None:
+            place = Place(client, flags)
+            name.insert(place, bool(flags & REPLACE_EXISTING))
+            _enter(client, name)
+            return place
+        place.flags = flags
+        if flags & REPLACE_EXISTING:
+            name.remove(place)
+            name.insert(place, True)
+        return place
+
+    def _withdraw(self, name: Name, client: Client) -> bool:
+        """Leave the queue. False: it was not waiting."""
+        place = name.place(client)
+        if place is None:
+            return False
+        name.remove(place)
+        _strike(client, name)
+        return True
+
+    def _replace(self, name: Name, place: Place) -> Change:
+        """Take the name from its owner, who waits first in line unless it does not queue."""
+        old, flags = name.owner, name.flags
+        name.promote(place)
+        assert old is not None
+        if flags & DO_NOT_QUEUE:
+            _strike(old, name)
+        else:
+            name.insert(Place(old, flags), True)
+        return Change(name.text, old, place.client)
+
+    def _pass_on(self, name: Name) -> Change:
+        """The owner lets go: the next in line owns the name, or nobody."""
+        old = name.owner
+        assert old is not None
+        _strike(old, name)
+        if name.waiting is None:
+            name.owner = None
+            del self.table[name.text]
+        else:
+            name.promote(name.waiting[0])
+        return Change(name.text, old, name.owner)
+
+
+def owned(client: Client) -> list[str]:
+    """The well-known names that the client owns, not those that it waits for."""
+    texts: list[str] = []
+    for name in client.names or ():
+        if isinstance(name, Name) and name.owner is client:
+            texts.append(name.text)
+    return texts
+
+
+def owns(client: Client, text: str) -> bool:
+    """Is this one of the client's names, unique or well-known?"""
+    return text == client.unique or text in owned(client)
+
+
+def _enter(client: Client, name: Name) -> None:
+    """The name, owned or waited for, counts among the client's."""
+    if client.names is None:
+        client.names = []
+    client.names.append(name)
+
+
+def _strike(client: Client, name: Name) -> None:
+    """The name is none of the client's any more."""
+    names = client.names
+    if names is None:
+        return
+    if names[-1] is name:
+        names.pop()
+    else:
+        names.remove(name)
+    if not names:
+        client.names = None

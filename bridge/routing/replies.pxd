@@ -1,0 +1,15 @@
+cimport cython
+
+from bridge.routing.client cimport Client
+from bus1.node cimport Handle
+
+@cython.final
+cdef class Replies:
+    cdef readonly long long limit
+    @cython.locals(key=cython.ulonglong, once=Handle)
+    cpdef Handle expect(self, Client caller, Client callee, unsigned int serial)
+    cpdef bint owe(self, Client caller, Client callee, unsigned int serial, Handle once) except -1
+    @cython.locals(key=cython.ulonglong)
+    cpdef Handle find(self, Client caller, Client callee, unsigned int serial)
+    @cython.locals(key=cython.ulonglong)
+    cpdef bint settle(self, Client caller, Client callee, unsigned int serial) except -1

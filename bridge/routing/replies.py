@@ -1,0 +1,65 @@
+"""Who owes whom a reply: the one-shot reply handles, by caller and serial. No bytes.
+
+The callee of a call gets a one-shot handle to the caller's node, whose cookie is the
+call's serial. Replying consumes it. If it dies unused the core tells the caller's node,
+and the bus answers NoReply for the callee.
+"""
+
+from bridge.routing.client import Client
+from bridge.routing.errors import ACCESS_DENIED, LIMITS_EXCEEDED, Refused
+from bus1.node import Handle
+
+# A callee's table is keyed by caller number * 2**32 + serial.
+NUMBERS = 1 << 32
+
+
+class Replies:
+    """The rules for reply handles; the handles themselves are in each callee's `owed`."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def expect(self, caller: Client, callee: Client, serial: int) -> Handle:
+        """A new reply handle, to be sent with the call and then entered by `owe`.
+
+        Refused: too many calls wait (max_replies_per_connection), or the callee owes a
+        reply to the same serial already (dbus-daemon answers AccessDenied, too).
+        """
+        if caller.awaited >= self.limit:
+            raise Refused(
+                LIMITS_EXCEEDED,
+                "The maximum number of pending replies per connection has been reached",
+            )
+        if self.find(caller, callee, serial) is not None:
+            raise Refused(
+                ACCESS_DENIED,
+                "Message has the same reply serial as a currently-outstanding existing method call",
+            )
+        once: Handle = caller.peer.once(caller.node, None, serial)
+        return once
+
+    def owe(self, caller: Client, callee: Client, serial: int, once: Handle) -> bool:
+        """The call was sent: from now on the callee may answer it."""
+        key = caller.number * NUMBERS + serial
+        if callee.owed is None:
+            callee.owed = {}
+        callee.owed[key] = once
+        caller.awaited += 1
+        return True
+
+    def find(self, caller: Client, callee: Client, serial: int) -> Handle | None:
+        """The handle on which the callee may answer this call."""
+        if callee.owed is None:
+            return None
+        key = caller.number * NUMBERS + serial
+        return callee.owed.get(key)
+
+    def settle(self, caller: Client, callee: Client, serial: int) -> bool:
+        """The call is answered, or one of the two is gone: nothing is owed any more."""
+        if callee.owed is None:
+            return False
+        key = caller.number * NUMBERS + serial
+        if callee.owed.pop(key, None) is None:
+            return False
+        caller.awaited -= 1
+        return True

@@ -1,0 +1,39 @@
+cimport cython
+
+from bridge.routing.client cimport Client
+from bridge.routing.match cimport Index
+from bridge.routing.names cimport Names
+from bridge.routing.replies cimport Replies
+from bridge.wire.frame cimport Frame
+from bus1.node cimport Handle
+from bus1.peer cimport Peer
+from bus1.transaction cimport multicast
+
+@cython.final
+cdef class Router:
+    cdef readonly object bus
+    cdef readonly object limits
+    cdef readonly object credentials
+    cdef readonly str guid
+    cdef readonly Peer peer
+    cdef readonly Names names
+    cdef readonly Index matches
+    cdef readonly Replies replies
+    cdef readonly dict users
+    cdef public object driver
+    cdef public long long active
+    cdef unsigned int last_serial
+    @cython.locals(receiver=Client)
+    cdef dispatch(self, Client sender, Frame frame)
+    @cython.locals(handle=Handle)
+    cdef call(self, Client sender, Client receiver, Frame frame)
+    cdef signal(self, Client sender, Client receiver, Frame frame)
+    cdef broadcast(self, Client sender, Frame frame)
+    @cython.locals(once=Handle)
+    cdef answer(self, Client sender, Client receiver, Frame frame)
+    cdef undirected(self, Client sender, Frame frame)
+    @cython.locals(peer=Peer, nodes=list, client=Client)
+    cdef cast(self, Client sender, list receivers, Frame frame)
+    cdef overhear(self, Client sender, Client receiver, Frame frame)
+    @cython.locals(handle=Handle)
+    cdef Handle right(self, Client sender, Client receiver)

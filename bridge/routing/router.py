@@ -1,0 +1,359 @@
+"""Where a message goes: the one place that every message of every connection passes.
+
+    dispatch   whom is it for?       nobody there: an error to its sender
+     call       a unicast with a one-shot reply handle for the callee
+     answer     a reply, on that handle and on nothing else
+     broadcast  one transaction to the handles that the match index yields
+
+Decisions only: it knows no bytes and no sockets.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bridge.routing.client import Client
+from bridge.routing.credentials import Credentials
+from bridge.routing.errors import (
+    ACCESS_DENIED,
+    LIMITS_EXCEEDED,
+    NAME_HAS_NO_OWNER,
+    NO_REPLY,
+    NOT_SUPPORTED,
+    SERVICE_UNKNOWN,
+    Disconnect,
+    Refused,
+)
+from bridge.routing.match import Index
+from bridge.routing.names import Names
+from bridge.routing.replies import Replies
+from bridge.wire.build import build
+from bridge.wire.frame import Frame
+from bus1.bus import Bus
+from bus1.errors import Gone, Quota, Unknown
+from bus1.message import ONCE_DROPPED, Message
+from bus1.node import Handle
+from bus1.transaction import multicast
+
+if TYPE_CHECKING:
+    from policy.limits import Limits
+
+DRIVER: Final = "org.freedesktop.DBus"
+
+# Message types (D-Bus Specification, "Message Types") and flags ("Message Flags").
+CALL: Final = 1
+RETURN: Final = 2
+ERROR: Final = 3
+SIGNAL: Final = 4
+NO_REPLY_EXPECTED: Final = 1
+NO_AUTO_START: Final = 2
+
+# All anonymous connections are one user.
+NOBODY: Final = -1
+# How dbus-daemon addresses those who have not said Hello.
+NAMELESS: Final = ":not.active.yet"
+
+log = logging.getLogger("bus1.router")
+
+
+class Driver(Protocol):
+    """What the router asks of org.freedesktop.DBus, which stands above it."""
+
+    def call(self, client: Client, frame: Frame) -> None:
+        """A message to org.freedesktop.DBus."""
+
+    def local(self, client: Client, frame: Frame) -> None:
+        """A method call without a destination."""
+
+    def left(self, client: Client) -> None:
+        """Give up what a client leaves behind, and tell the others."""
+
+
+class Router:
+    """One bus's routing: its names, its match rules, its replies, its limits."""
+
+    driver: Driver
+
+    def __init__(self, bus: Bus, limits: "Limits", credentials: Credentials, guid: str) -> None:
+        self.bus = bus
+        self.limits = limits
+        self.credentials = credentials
+        self.guid = guid
+        self.peer = bus.connect(payer(credentials))
+        self.names = Names()
+        self.matches = Index()
+        self.replies = Replies(limits.max_replies_per_connection)
+        self.users: dict[int | None, int] = {}
+        self.active = 0
+        self.last_serial = 0
+
+    # ------------------------------------------------------------- coming and going
+
+    def admit(self, credentials: Credentials, takes_fds: bool) -> Client:
+        """A new client, authenticated and still without a name."""
+        peer = self.bus.connect(payer(credentials))
+        return Client(peer, self.peer, credentials, takes_fds)
+
+    def join(self, client: Client) -> None:
+        """The client said Hello: it gets its unique name."""
+        self.names.join(client)
+        self.active += 1
+        uid = client.credentials.uid
+        self.users[uid] = self.users.get(uid, 0) + 1
+
+    def leave(self, client: Client) -> None:
+        """The client is gone: others hear of its names first, then of its missing replies."""
+        if client.active():
+            self.driver.left(client)
+            self.names.leave(client)
+            self.active -= 1
+            self.users[client.credentials.uid] -= 1
+            if not self.users[client.credentials.uid]:
+                del self.users[client.credentials.uid]
+        self.peer.release([client.handle])
+        client.peer.close()
+
+    def clients_of(self, uid: int | None) -> int:
+        """How many clients of this user have said Hello?"""
+        return self.users.get(uid, 0)
+
+    # -------------------------------------------------------------------- messages
+
+    def route(self, sender: Client, frame: Frame) -> None:
+        """Take one message from a client. Raises Disconnect if the client cannot stay."""
+        try:
+            self.dispatch(sender, frame)
+        except Refused as refused:
+            self.refuse(sender, frame, refused)
+
+    def dispatch(self, sender: Client, frame: Frame) -> None:
+        """Whom is it for?"""
+        if frame.destination_number >= 0 and sender.number >= 0:
+            receiver = self.names.client(frame.destination_number)
+        else:
+            destination = frame.destination()
+            if destination is None:
+                self.undirected(sender, frame)
+                return
+            if destination == DRIVER:
+                if self.matches.eavesdropping:
+                    self.overhear(sender, None, frame)
+                self.driver.call(sender, frame)
+                return
+            if sender.number < 0:
+                raise Disconnect("it sent a message to others before Hello")
+            receiver = self.names.owner(destination)
+        if receiver is None:
+            raise nobody(frame)
+        if self.matches.eavesdropping:
+            self.overhear(sender, receiver, frame)
+        if frame.kind == 1:
+            self.call(sender, receiver, frame)
+        elif frame.kind == 4:
+            self.signal(sender, receiver, frame)
+        else:
+            self.answer(sender, receiver, frame)
+
+    def undirected(self, sender: Client, frame: Frame) -> None:
+        """A message without a destination: a broadcast, or a call to the bus itself."""
+        if frame.kind == CALL:
+            self.driver.local(sender, frame)
+        elif sender.number < 0:
+            raise Disconnect("it sent a message before Hello")
+        elif frame.kind == SIGNAL:
+            self.broadcast(sender, frame)
+        else:
+            raise denied(sender, None, frame)
+
+    def call(self, sender: Client, receiver: Client, frame: Frame) -> None:
+        """A method call: it carries the right to answer once, unless no reply is wanted."""
+        if frame.flags & NO_REPLY_EXPECTED:
+            self.signal(sender, receiver, frame)
+            return
+        check_fds(receiver, frame)
+        once = self.replies.expect(sender, receiver, frame.serial)
+        try:
+            sender.peer.send(
+                self.right(sender, receiver), frame, frame.size, frame.fds, frame.fd_count, [once]
+            )
+        except Quota:
+            raise full() from None
+        self.replies.owe(sender, receiver, frame.serial, once)
+
+    def signal(self, sender: Client, receiver: Client, frame: Frame) -> None:
+        """A unicast that nobody answers."""
+        check_fds(receiver, frame)
+        try:
+            sender.peer.send(
+                self.right(sender, receiver), frame, frame.size, frame.fds, frame.fd_count
+            )
+        except Quota:
+            raise full() from None
+
+    def answer(self, sender: Client, receiver: Client, frame: Frame) -> None:
+        """A reply: possible only on the handle that came with the call, and once."""
+        if frame.kind > SIGNAL:
+            raise Refused(ACCESS_DENIED, "Message bus will not accept messages of unknown type")
+        once = self.replies.find(receiver, sender, frame.reply_serial)
+        if once is None:
+            raise denied(sender, receiver, frame)
+        check_fds(receiver, frame)
+        try:
+            sender.peer.send(once, frame, frame.size, frame.fds, frame.fd_count)
+        except Quota:
+            raise full() from None
+        except Unknown:  # the call is still in the replier's own queue: it guessed the serial
+            raise denied(sender, receiver, frame) from None
+        self.replies.settle(receiver, sender, frame.reply_serial)
+
+    def broadcast(self, sender: Client, frame: Frame) -> None:
+        """A signal to all whose match rules want it: one transaction, one stamp."""
+        self.cast(sender, self.matches.broadcast(frame, sender), frame)
+
+    def overhear(self, sender: Client | None, receiver: Client | None, frame: Frame) -> None:
+        """A unicast goes to those, too, whose rules say eavesdrop='true'."""
+        self.cast(sender, self.matches.eavesdrop(frame, sender, receiver), frame)
+
+    def cast(self, sender: Client | None, receivers: list[Client], frame: Frame) -> None:
+        """One transaction to many. The rights are the match index's, the cost the sender's."""
+        if frame.fd_count:
+            receivers = [client for client in receivers if client.takes_fds]
+        if receivers:
+            peer = self.peer if sender is None else sender.peer
+            nodes = [client.node for client in receivers]
+            refused = multicast(
+                peer.queue, peer.user, nodes, frame, frame.size, frame.fds, frame.fd_count
+            )
+            for node in refused or ():
+                self.note_drop(node.tag, sender)
+
+    def right(self, sender: Client, receiver: Client) -> Handle:
+        """The sender's own handle to the receiver; granted by the bus the first time."""
+        if sender.routes is None:
+            sender.routes = {}
+        handle: Handle | None = sender.routes.get(receiver.number)
+        if handle is None:
+            handle = self.peer.transfer(receiver.handle, sender.peer)
+            sender.routes[receiver.number] = handle
+        return handle
+
+    # --------------------------------------------------- what the bus itself sends
+
+    def serial(self) -> int:
+        """The serial for the bus's next message: 1 to 2**32 - 1, then again from 1."""
+        self.last_serial = 1 if self.last_serial >= 0xFFFFFFFF else self.last_serial + 1
+        return self.last_serial
+
+    def tell(self, client: Client, frame: Frame) -> None:
+        """A message of the bus to one client; dropped if that client is over its quota."""
+        if self.matches.eavesdropping:
+            self.overhear(None, client, frame)
+        try:
+            self.peer.send(client.handle, frame, frame.size, frame.fds, frame.fd_count)
+        except Quota:
+            self.note_drop(client, None)
+        except Gone:
+            pass  # it left while its own request was answered
+
+    def announce(self, frame: Frame) -> None:
+        """A signal of the bus to all whose match rules want it."""
+        self.cast(None, self.matches.broadcast(frame, None), frame)
+
+    def refuse(self, client: Client, frame: Frame, refused: Refused) -> None:
+        """Answer a message with an error."""
+        if frame.kind in (RETURN, ERROR):
+            log.info("%s: %s (%s)", client.unique, refused.text, client.credentials)
+        self.tell(
+            client,
+            build(
+                ERROR,
+                serial=self.serial(),
+                reply_serial=frame.serial,
+                error_name=refused.name,
+                destination=client.unique or NAMELESS,
+                signature="s",
+                body=(refused.text,),
+            ),
+        )
+
+    def hear(self, client: Client, notice: Message) -> Frame | None:
+        """What a client is to read when the core tells its peer that a capability ended."""
+        if notice.kind != ONCE_DROPPED:
+            return self.forget(client, notice.target)
+        client.awaited -= 1
+        return build(
+            ERROR,
+            serial=self.serial(),
+            reply_serial=notice.cookie,
+            error_name=NO_REPLY,
+            destination=client.unique,
+            signature="s",
+            body=("Message recipient disconnected from message bus without replying",),
+        )
+
+    def forget(self, client: Client, handle: object) -> None:
+        """Somebody is gone whom this client could send to, or owed a reply."""
+        if isinstance(handle, Handle):
+            gone: Client = handle.node.tag
+            if handle.once:
+                self.replies.settle(gone, client, handle.cookie)
+            elif client.routes is not None:
+                client.routes.pop(gone.number, None)
+            client.peer.release([handle])
+
+    def note_drop(self, client: Client, sender: Client | None) -> None:
+        """Log that a slow client lost a message: the 1st, 2nd, 4th, 8th, … of each client."""
+        client.dropped += 1
+        if client.dropped & (client.dropped - 1) == 0:
+            log.warning(
+                "%s (%s) does not read: %d messages to it dropped, the last from %s",
+                client.unique,
+                client.credentials,
+                client.dropped,
+                sender.unique if sender is not None else DRIVER,
+            )
+
+
+def payer(credentials: Credentials) -> int:
+    """The user to whom the core charges what a connection holds."""
+    return NOBODY if credentials.uid is None else credentials.uid
+
+
+def nobody(frame: Frame) -> Refused:
+    """There is no such name. Signals and calls without reply get the error, too, as the
+    reference does; NO_AUTO_START decides its name."""
+    destination = frame.destination()
+    if frame.flags & NO_AUTO_START:
+        return Refused(NAME_HAS_NO_OWNER, f'Name "{destination}" does not exist')
+    return Refused(
+        SERVICE_UNKNOWN, f"The name {destination} was not provided by any .service files"
+    )
+
+
+def check_fds(receiver: Client, frame: Frame) -> None:
+    """File descriptors go only to those who negotiated them."""
+    if frame.fd_count and not receiver.takes_fds:
+        raise Refused(
+            NOT_SUPPORTED,
+            "Tried to send message with Unix file descriptors to a client that doesn't support "
+            "that.",
+        )
+
+
+def full() -> Refused:
+    """The receiver's queue holds all that this sender may put there."""
+    return Refused(LIMITS_EXCEEDED, "Rejected: destination has a full message queue")
+
+
+def denied(sender: Client, receiver: Client | None, frame: Frame) -> Refused:
+    """The text that dbus-daemon sends and logs for a message that policy forbids."""
+    kind = {CALL: "method_call", RETURN: "method_return", ERROR: "error", SIGNAL: "signal"}
+    to = f" ({receiver.credentials})" if receiver is not None else ""
+    return Refused(
+        ACCESS_DENIED,
+        "Rejected send message, 0 matched rules; "
+        f'type="{kind.get(frame.kind, "unknown")}", sender="{sender.unique}" '
+        f'({sender.credentials}) interface="{frame.interface() or "(unset)"}" '
+        f'member="{frame.member() or "(unset)"}" '
+        f'error name="{frame.error_name() or "(unset)"}" requested_reply="0" '
+        f'destination="{frame.destination() or "(unset)"}"{to}',
+    )

@@ -1,0 +1,31 @@
+cimport cython
+
+from bridge.routing.client cimport Client
+from bridge.routing.router cimport Router
+from bridge.wire.frame cimport Frame, Framer
+from bus1.message cimport Message
+from bus1.peer cimport Peer
+from bus1.queue cimport Queue
+
+@cython.final
+cdef class Connection:
+    cdef readonly int fd
+    cdef readonly object server
+    cdef readonly object credentials
+    cdef readonly Client client
+    cdef readonly bint closed
+    cdef object sasl
+    cdef Router router
+    cdef Framer framer
+    cdef Peer peer
+    cdef bint named
+    cdef bint blocked
+    cdef bint partial
+    cdef Py_ssize_t offset
+    @cython.locals(count=cython.Py_ssize_t)
+    cdef read(self)
+    @cython.locals(frame=Frame)
+    cdef dispatch(self)
+    cpdef flush(self)
+    @cython.locals(queue=Queue, message=Message, frame=Frame, frames=list, place=cython.Py_ssize_t)
+    cdef bint write(self) except -1

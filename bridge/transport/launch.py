@@ -1,0 +1,171 @@
+"""Listening sockets, made here or handed over by the service manager, who is told of it.
+
+It knows nothing of messages or of the event loop; it has done its work before that begins.
+"""
+
+import os
+import socket
+import stat
+import time
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, final
+
+from bridge.wire.address import Kind, ListenAddress, Unreachable, listen_address, parse
+
+FIRST_INHERITED: Final = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
+BACKLOG: Final = 4096  # as many as the kernel allows (SOMAXCONN; it cuts what is too much)
+
+
+class StartError(Exception):
+    """The bus cannot start; the text is one line that says why."""
+
+
+# ----------------------------------------------------------------------- listening
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listening socket. `address` is what clients connect to; `guid` is in it."""
+
+    socket: socket.socket
+    address: str
+    guid: str
+    file: tuple[str, int, int] | None = None  # path, device and inode, if we made one
+
+    def close(self) -> None:
+        """Stop listening; remove the socket's file, unless somebody else's has its place."""
+        self.socket.close()
+        if self.file is not None:
+            path, *identity = self.file
+            with suppress(OSError):
+                found = os.lstat(path)
+                if [found.st_dev, found.st_ino] == identity:
+                    os.unlink(path)
+
+
+def listen(addresses: str, environment: MutableMapping[str, str]) -> list[Listener]:
+    """Listen at the first of these that works, as dbus-daemon does. Raises StartError.
+
+    `systemd:` stands for all sockets that were handed over, so there may be several.
+    """
+    try:
+        entries = parse(addresses)
+    except ValueError as error:
+        raise StartError(str(error)) from None
+    first: Exception | None = None
+    for entry in entries:
+        try:
+            place = listen_address(entry, environment)
+            return inherited(environment) if place.kind is Kind.SYSTEMD else [bind(place)]
+        except (Unreachable, StartError) as error:
+            first = first or error
+        except ValueError as error:
+            raise StartError(str(error)) from None
+    raise StartError(str(first))
+
+
+def bind(place: ListenAddress) -> Listener:
+    """A socket of our own."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    is_file = place.kind is Kind.PATH
+    name = os.fsencode(place.value)
+    try:
+        if is_file:
+            remove_socket(place.value)
+        listener.bind(name if is_file else b"\0" + name)
+        listener.listen(BACKLOG)
+        if is_file:  # who may connect is for the bus to decide
+            os.chmod(place.value, 0o777)
+        file = identify(place.value) if is_file else None
+    except OSError as error:
+        listener.close()
+        raise StartError(f'Failed to bind socket "{place.value}": {error.strerror}') from None
+    guid = new_guid()
+    return Listener(listener, place.connectable(guid), guid, file)
+
+
+def remove_socket(path: str) -> None:
+    """Take away what a dead bus left; anything that is not a socket stays, and bind fails."""
+    with suppress(OSError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+
+
+def identify(path: str) -> tuple[str, int, int]:
+    """A file, so that it is known again. Absolute: a daemon changes its directory."""
+    found = os.lstat(path)
+    return os.path.abspath(path), found.st_dev, found.st_ino
+
+
+def new_guid() -> str:
+    """128 bits: random ones, then the time, as the specification proposes ("UUIDs")."""
+    return os.urandom(12).hex() + f"{int(time.time()) & 0xFFFFFFFF:08x}"
+
+
+# ----------------------------------------------------------------- service manager
+
+
+def inherited(environment: MutableMapping[str, str]) -> list[Listener]:
+    """The listening sockets that systemd handed over. Raises StartError if there are none."""
+    fds = take_inherited(environment)
+    if not fds:
+        raise StartError("No socket received.")
+    return [adopt(fd) for fd in fds]
+
+
+def take_inherited(environment: MutableMapping[str, str]) -> dict[int, str]:
+    """Descriptors handed over to this process, each with its name; see sd_listen_fds(3).
+
+    Our children must not take them for theirs: the variables go, the descriptors close on exec.
+    """
+    pid = environment.pop("LISTEN_PID", "")
+    count = environment.pop("LISTEN_FDS", "")
+    names = environment.pop("LISTEN_FDNAMES", "")
+    if pid != str(os.getpid()):
+        return {}
+    if not (count.isascii() and count.isdecimal()):
+        raise StartError(f"Failed to acquire systemd socket: LISTEN_FDS is {count!r}, not a number")
+    labels = names.split(":") if names else []
+    fds = range(FIRST_INHERITED, FIRST_INHERITED + int(count))
+    taken = {}
+    for place, fd in enumerate(fds):
+        try:
+            os.set_inheritable(fd, False)
+        except OSError as error:
+            raise StartError(
+                f"Failed to acquire systemd socket: descriptor {fd}: {error.strerror}"
+            ) from None
+        taken[fd] = labels[place] if place < len(labels) else "unknown"
+    return taken
+
+
+def adopt(fd: int) -> Listener:
+    """A listening Unix stream socket that somebody else has bound, and will remove."""
+    try:
+        listener = socket.socket(fileno=fd)
+        listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise StartError(f"Failed to acquire systemd socket: {error.strerror}") from None
+    if (listener.family, listener.type, listening) != (socket.AF_UNIX, socket.SOCK_STREAM, 1):
+        raise StartError("Passed socket has wrong type.")
+    listener.setblocking(False)
+    name = os.fsencode(listener.getsockname())
+    abstract = name.startswith(b"\0")
+    place = ListenAddress(
+        Kind.ABSTRACT if abstract else Kind.PATH, os.fsdecode(name[1:] if abstract else name)
+    )
+    guid = new_guid()
+    return Listener(listener, place.connectable(guid), guid)
+
+
+def notify(state: str, environment: Mapping[str, str]) -> None:
+    """Tell the service manager, if there is one that wants to know; see sd_notify(3)."""
+    name = environment.get("NOTIFY_SOCKET", "")
+    if not name.startswith(("/", "@")):
+        return
+    where = os.fsencode(name)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, suppress(OSError):
+        channel.sendto(state.encode(), b"\0" + where[1:] if name[0] == "@" else where)

@@ -1,0 +1,248 @@
+"""The bus as a process: listens, accepts, watches sockets, ends. Alone it knows the event loop.
+
+It decides nothing about messages: connections read and write, the router routes.
+"""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import final
+
+import uvloop
+
+from bridge.driver.driver import Driver
+from bridge.routing.credentials import Credentials
+from bridge.routing.errors import Disconnect
+from bridge.routing.router import Router
+from bridge.transport.connection import Connection
+from bridge.transport.deadlines import Deadlines
+from bridge.transport.identity import identify, ourselves
+from bridge.transport.launch import Listener
+from bridge.transport.settings import Settings
+from bridge.wire.sasl import Sasl
+from bus1.bus import Bus
+from bus1.quota import Limits as Quota
+from policy.limits import Limits
+
+log = logging.getLogger("bus1.server")
+
+BACKLOG = 16  # connections accepted in one go before others are served again
+SHARES = 4  # connections of one user that may be full at the same time
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def run(settings: Settings, listeners: list[Listener], ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is called once, when clients are being served."""
+    loop = uvloop.new_event_loop()
+    try:
+        server = Server(loop, settings, listeners)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, loop.stop)
+        loop.add_signal_handler(signal.SIGHUP, server.reload)
+        server.start()
+        ready()
+        loop.run_forever()
+        server.stop()
+    finally:
+        loop.close()
+
+
+@final
+class Server:
+    """One bus: its listeners, its connections, its router."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, settings: Settings, listeners: list[Listener]
+    ) -> None:
+        limits = settings.configuration.limits
+        self.loop = loop
+        self.settings = settings
+        self.limits = limits
+        self.listeners = listeners
+        self.credentials = ourselves()
+        self.bus = Bus(limits=for_user(limits), peer_limits=for_peer(limits))
+        self.router = Router(self.bus, limits, self.credentials, settings.guid)
+        self.router.driver = Driver(self.router)
+        self.connections: set[Connection] = set()
+        self.listening = False
+        self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self.incomplete: Deadlines[Connection] = Deadlines(
+            loop, limits.auth_timeout / 1000, self.too_slow
+        )
+        self.partial: Deadlines[Connection] = Deadlines(
+            loop, limits.pending_fd_timeout / 1000, self.fds_pending
+        )
+
+    # ------------------------------------------------------------ beginning and end
+
+    def start(self) -> None:
+        """Begin to accept. What was loaded until now is left out of garbage collection."""
+        gc.collect()
+        gc.freeze()
+        self.listen()
+
+    def stop(self) -> None:
+        """End every connection, remove the sockets."""
+        self.deafen()
+        for listener in self.listeners:
+            listener.close()
+        for connection in list(self.connections):
+            self.drop(connection, None)
+        self.incomplete.stop()
+        self.partial.stop()
+        os.close(self.spare)
+
+    def reload(self) -> None:
+        """SIGHUP. The built-in session configuration has no file that could have changed."""
+        log.info("Reloaded configuration")
+
+    # ------------------------------------------------------------------- accepting
+
+    def listen(self) -> None:
+        """Accept, unless max_incomplete_connections are still on their way."""
+        if not self.listening and len(self.incomplete) < self.limits.max_incomplete_connections:
+            self.listening = True
+            for listener in self.listeners:
+                self.loop.add_reader(listener.socket, self.accept, listener)
+
+    def deafen(self) -> None:
+        """Leave those who want to connect in the kernel's queue."""
+        if self.listening:
+            self.listening = False
+            for listener in self.listeners:
+                self.loop.remove_reader(listener.socket)
+
+    def accept(self, listener: Listener) -> None:
+        """Some clients are waiting to connect."""
+        for _ in range(BACKLOG):
+            try:
+                accepted, _ = listener.socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in OUT_OF_DESCRIPTORS:
+                    raise
+                self.turn_away(listener, error)
+                return
+            self.welcome(accepted, listener)
+            if len(self.incomplete) >= self.limits.max_incomplete_connections:
+                self.deafen()
+                return
+
+    def welcome(self, accepted: socket.socket, listener: Listener) -> None:
+        """Somebody connected: find out who, and begin the handshake."""
+        try:
+            credentials = identify(accepted)
+        except OSError as error:
+            log.warning("Refusing a connection without credentials: %s", error)
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        anonymous = "ANONYMOUS" in self.settings.configuration.auth
+        sasl = Sasl(credentials.uid, listener.guid, anonymous, can_pass_fds=True)
+        connection = Connection(self, accepted.detach(), credentials, sasl)
+        self.connections.add(connection)
+        self.incomplete.add(connection)
+        self.loop.add_reader(connection.fd, connection.on_readable)
+
+    def turn_away(self, listener: Listener, error: OSError) -> None:
+        """No descriptor is free: use the spare one to hang up, or the loop would spin."""
+        log.error("Cannot accept a connection: %s", error.strerror)
+        os.close(self.spare)
+        with contextlib.suppress(OSError):
+            listener.socket.accept()[0].close()
+        self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+
+    def check_user(self, credentials: Credentials) -> None:
+        """May this user use this bus? Raises Disconnect."""
+        if not self.settings.configuration.may_connect(credentials.uid, self.credentials.uid or 0):
+            raise Disconnect("it belongs to a user who may not use this bus")
+
+    # ----------------------------------------------------------------- connections
+
+    def complete(self, connection: Connection) -> None:
+        """It has a name: it is no longer one of those that may be only trying."""
+        self.incomplete.discard(connection)
+        self.listen()
+
+    def watch_partial(self, connection: Connection, begun: bool) -> None:
+        """Descriptors came without the rest of their message, or that rest came."""
+        if begun:
+            self.partial.add(connection)
+        else:
+            self.partial.discard(connection)
+
+    def wait_writable(self, connection: Connection) -> None:
+        """Call it again when the kernel takes more."""
+        self.loop.add_writer(connection.fd, connection.on_writable)
+
+    def stop_waiting(self, connection: Connection) -> None:
+        """It writes again when it has something to write."""
+        self.loop.remove_writer(connection.fd)
+
+    def flush_ready(self) -> None:
+        """Let everybody write for whom the last batch left something in the queue."""
+        ready = self.bus.take_ready()
+        while ready:
+            for queue in ready:
+                reader = queue.reader
+                if reader is not None:
+                    reader.flush()
+            ready = self.bus.take_ready()
+
+    def too_slow(self, connection: Connection) -> None:
+        """auth_timeout: it connected, and never said Hello."""
+        self.drop(connection, f"it did not authenticate within {self.limits.auth_timeout} ms")
+        self.flush_ready()
+
+    def fds_pending(self, connection: Connection) -> None:
+        """pending_fd_timeout: descriptors came, the rest of their message did not."""
+        limit = self.limits.pending_fd_timeout
+        self.drop(connection, f"the message its descriptors belong to took over {limit} ms")
+        self.flush_ready()
+
+    def drop(self, connection: Connection, reason: str | None) -> None:
+        """End a connection. The reason, if it was the client's fault, goes to the log."""
+        if connection.closed:
+            return
+        if reason is not None:
+            log.warning("Disconnecting %s: %s", connection, reason)
+        self.loop.remove_reader(connection.fd)
+        self.loop.remove_writer(connection.fd)
+        self.connections.discard(connection)
+        self.incomplete.discard(connection)
+        self.partial.discard(connection)
+        connection.close()
+        if self.loop.is_running():
+            self.listen()
+
+
+def for_peer(limits: Limits) -> Quota:
+    """What may wait for one connection."""
+    return Quota(
+        bytes=limits.max_outgoing_bytes,
+        messages=limits.max_outgoing_messages,
+        handles=limits.max_handles_per_connection,
+        fds=limits.max_outgoing_unix_fds,
+    )
+
+
+def for_user(limits: Limits) -> Quota:
+    """What may wait for all connections of one user together.
+
+    One connection can take half of what its user's others leave (bus1/quota.py), so the
+    user's limit is that of SHARES full connections and as much again.
+    """
+    peer = for_peer(limits)
+    return Quota(
+        bytes=peer.bytes * 2 * SHARES,
+        messages=peer.messages * 2 * SHARES,
+        handles=peer.handles * 2 * SHARES,
+        fds=peer.fds * 2 * SHARES,
+    )

@@ -1,0 +1,3 @@
+from bridge.wire.frame cimport Frame
+
+cpdef tuple unpack(Frame frame)

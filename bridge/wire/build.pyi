@@ -1,0 +1,25 @@
+"""Messages that the bus itself sends."""
+
+from collections.abc import Sequence
+
+from bridge.wire.frame import Frame
+
+def build(
+    kind: int,
+    *,
+    serial: int,
+    flags: int = 1,
+    reply_serial: int = 0,
+    path: str | None = None,
+    interface: str | None = None,
+    member: str | None = None,
+    error_name: str | None = None,
+    destination: str | None = None,
+    sender: str | None = "org.freedesktop.DBus",
+    signature: str = "",
+    body: Sequence[object] = (),
+    fds: Sequence[int] = (),
+) -> Frame:
+    """A little-endian message; flags 1 is NO_REPLY_EXPECTED. A variant is given as (signature, value),
+    a file descriptor as its index in `fds`, which belong to the message from now on, if it is made.
+    ValueError, OverflowError or TypeError: the values are not what the signature says."""

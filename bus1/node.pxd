@@ -1,0 +1,39 @@
+cimport cython
+from bus1.message cimport Message
+from bus1.queue cimport Queue
+from bus1.quota cimport Account
+
+cdef class Handle
+
+@cython.final
+cdef class Node:
+    cdef readonly Queue queue
+    cdef readonly unsigned long long id
+    cdef public object tag
+    cdef readonly unsigned long long gone
+    cdef readonly unsigned long long quiet
+    cdef readonly long long count
+    cdef readonly Handle first
+
+@cython.final
+@cython.freelist(512)
+cdef class Handle:
+    cdef readonly Node node
+    cdef readonly Queue holder
+    cdef readonly unsigned long long id
+    cdef readonly bint once
+    cdef readonly unsigned long long cookie
+    cdef readonly bint busy
+    cdef readonly bint hand
+    cdef readonly dict table
+    cdef Handle previous, following
+    cpdef install(self, Queue holder, dict table, unsigned long long id)
+    @cython.locals(table=dict, account=Account)
+    cpdef remove(self)
+    @cython.locals(first=Handle)
+    cpdef link(self)
+    @cython.locals(node=Node, previous=Handle, following=Handle)
+    cpdef unlink(self)
+
+@cython.locals(handle=Handle)
+cpdef Handle mint(Node node, bint once, unsigned long long cookie)

@@ -1,0 +1,187 @@
+"""A peer's receiving end: its clock and its messages in their total order. It knows no nodes.
+
+Every message has its place by (stamp, tie). The clock is at least every stamp in the queue, so a
+new stamp, greater than the clocks of all its destinations, goes to the tail of each. A staged
+message has an odd stamp; nothing behind it can be taken before it is committed or withdrawn.
+
+The one rule of waking: a queue is put on the bus's `ready` list whenever an append, a commit or a
+withdrawal leaves it with a message at its head that can be taken, unless it is there already
+(`woken`). `Bus.take_ready` clears the mark; a reader that then leaves messages behind calls
+`wake()`, or is woken by the next append. Staged messages alone never wake anybody.
+"""
+
+from typing import Any
+
+from bus1.message import Message
+from bus1.quota import Account
+
+SPARE = 64  # taken places that are worth closing up
+
+
+class Queue:
+    """`peer` is None once closed; `reader` is whatever the embedding wants to find here."""
+
+    account: Account
+    peer: object
+    number: int
+    reader: object
+    clock: int
+    closed: bool
+    woken: bool
+    ready: "list[Queue]"
+    staging: "list[Any]"  # open transactions of this peer: what it staged elsewhere
+    entries: "list[Message]"  # None before `head`: taken
+    head: int
+    staged: int
+
+    def __init__(self, account: Account, peer: object, number: int, ready: "list[Queue]") -> None:
+        self.account = account
+        self.peer = peer
+        self.number = number
+        self.reader = None
+        self.clock = 0
+        self.closed = self.woken = False
+        self.ready = ready
+        self.staging = []
+        self.entries = []
+        self.head = 0
+        self.staged = 0
+
+    def append(self, message: Message, stamp: int, tie: int) -> bool:
+        """Put a committed message at the tail. `stamp` is even and above the clock, or equal to it
+        for a further message of the same operation. True if this made the queue ready."""
+        if stamp == self.clock and not message.kind:
+            last = self.entries[-1]
+            last.more = True
+        message.stamp = stamp
+        message.tie = tie
+        self.clock = stamp
+        self.entries.append(message)
+        return not self.woken and self.wake()
+
+    def stage(self, message: Message) -> int:
+        """Link a message that nobody may see yet; its stamp is odd."""
+        stamp = self.clock + 1 + (self.clock & 1)
+        message.stamp = self.clock = stamp
+        self.entries.append(message)
+        self.staged += 1
+        return stamp
+
+    def commit(self, message: Message, stamp: int, tie: int) -> bool:
+        """Move a staged message to its place in the order."""
+        self.remove(message)
+        self.staged -= 1
+        return self.append(message, stamp, tie)
+
+    def withdraw(self, message: Message) -> bool:
+        """Unlink a message that has not been taken; False if it is not here."""
+        if not self.remove(message):
+            return False
+        if message.stamp & 1:
+            self.staged -= 1
+        if not self.woken:
+            self.wake()
+        return True
+
+    def recall(self, stamp: int, target: object) -> bool:
+        """Withdraw the notice about `target` that has this stamp, if it has not been taken."""
+        place = self.place(stamp)
+        while place < len(self.entries):
+            message = self.entries[place]
+            if message.stamp != stamp:
+                return False
+            if message.target is target:
+                return self.withdraw(message)
+            place += 1
+        return False
+
+    def peek(self, place: int) -> Message | None:
+        """The message `place` behind the head, or None where nothing can be taken yet."""
+        place += self.head
+        if place < self.head or place >= len(self.entries):
+            return None
+        if self.staged:
+            for index in range(self.head, place + 1):
+                message = self.entries[index]
+                if message.stamp & 1:
+                    return None
+        return self.entries[place]
+
+    def take(self) -> Message | None:
+        """Remove the message at the head, or None where nothing can be taken yet."""
+        if self.head == len(self.entries):
+            return None
+        message = self.entries[self.head]
+        if message.stamp & 1:
+            return None
+        self.entries[self.head] = None  # type: ignore[call-overload]
+        self.head += 1
+        if self.head == len(self.entries):
+            self.entries.clear()
+            self.head = 0
+        elif self.head >= SPARE and 2 * self.head > len(self.entries):
+            del self.entries[: self.head]
+            self.head = 0
+        return message
+
+    def wake(self) -> bool:
+        """Get on the ready list if a message can be taken. For a reader that left some behind."""
+        if self.woken or self.peek(0) is None:
+            return False
+        self.woken = True
+        self.ready.append(self)
+        return True
+
+    def held(self) -> int:
+        """How many messages are linked here, staged ones included."""
+        return len(self.entries) - self.head
+
+    def drain(self) -> "list[Message]":
+        """Remove and return all that is ordered; what is only staged stays."""
+        entries = self.entries[self.head :]
+        self.entries = [message for message in entries if message.stamp & 1]
+        self.head = 0
+        return [message for message in entries if not message.stamp & 1]
+
+    def seal(self) -> "list[Message]":
+        """Close for good: remove and return all that is linked."""
+        entries = self.entries[self.head :]
+        self.entries = []
+        self.head = self.staged = 0
+        self.closed = True
+        self.peer = self.reader = None
+        self.ready = []
+        return entries
+
+    def place(self, stamp: int) -> int:
+        """The first place whose stamp is not below."""
+        low, high = self.head, len(self.entries)
+        while low < high:
+            middle = (low + high) // 2
+            message = self.entries[middle]
+            if message.stamp < stamp:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def remove(self, message: Message) -> bool:
+        """Unlink by stamp and identity."""
+        place = self.place(message.stamp)
+        while place < len(self.entries):
+            entry = self.entries[place]
+            if entry is message:
+                del self.entries[place]
+                if self.head == len(self.entries):
+                    self.entries.clear()
+                    self.head = 0
+                return True
+            if entry.stamp != message.stamp:
+                return False
+            place += 1
+        return False
+
+
+def after(clock: int) -> int:
+    """The next even stamp."""
+    return clock + 2 - (clock & 1)

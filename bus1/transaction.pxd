@@ -1,0 +1,41 @@
+cimport cython
+from bus1.cargo cimport held, land, may_carry, promise, spend
+from bus1.message cimport Message, data
+from bus1.node cimport Handle, Node, mint
+from bus1.queue cimport Queue, after
+from bus1.quota cimport Share, User
+from bus1.release cimport drop, release
+
+@cython.locals(node=Node, queue=Queue, share=Share, carried=Py_ssize_t, message=Message, stamp=cython.ulonglong)
+cpdef unsigned long long unicast(Queue sender, Handle handle, object payload, long long size, object fds, long long fd_count, list handles) except 0
+
+@cython.locals(node=Node, queue=Queue, share=Share, clock=cython.ulonglong, stamp=cython.ulonglong, refused=list, message=Message)
+cpdef list multicast(Queue sender, User user, list targets, object payload, long long size, object fds, long long fd_count)
+
+@cython.final
+cdef class Transaction:
+    cdef readonly Queue sender
+    cdef readonly bint open
+    cdef list targets, messages, grips
+    cdef set nodes
+    @cython.locals(node=Node, carried=Py_ssize_t, share=Share, message=Message)
+    cpdef stage(self, Handle handle, object payload, long long size=*, object fds=*, long long fd_count=*, list handles=*)
+    @cython.locals(handle=Handle, message=Message, refused=list, place=Py_ssize_t, stamp=cython.ulonglong)
+    cpdef list commit(self, bint proceed=*)
+    @cython.locals(handle=Handle, message=Message)
+    cpdef abort(self)
+    @cython.locals(handle=Handle, clock=cython.ulonglong)
+    cdef unsigned long long order(self) except 0
+    cdef deliver(self, Handle handle, Message message, unsigned long long stamp)
+    @cython.locals(handle=Handle, node=Node)
+    cdef withdraw(self, Message message)
+    @cython.locals(grips=list)
+    cdef end(self)
+
+cpdef int check(Queue sender, long long size, long long fd_count) except -1
+
+@cython.locals(node=Node)
+cdef Node reach(Queue sender, Handle handle, long long size, long long fd_count)
+
+@cython.locals(share=Share)
+cdef Share charge(Queue queue, User actor, long long size, long long handles, long long fds)

@@ -1,0 +1,221 @@
+"""Every change of order: messages and notices put into queues under one stamp. It knows no ids.
+
+An operation takes a stamp above the clock of everybody it touches, so it follows all that any of
+them has seen; its sender's clock moves with it, so what the sender does next follows in turn.
+Equal stamps of operations that touch nobody in common are ordered by `tie`, the sender's number.
+(One sender never uses a stamp twice, so no count of its transactions is needed.)
+
+Check all that can fail first; from the first change on nothing fails.
+"""
+
+from typing import Any
+
+from bus1.cargo import held, land, may_carry, promise, spend
+from bus1.errors import BusError, Closed, Duplicate, Gone, Invalid, Quota
+from bus1.message import Message, data
+from bus1.node import Handle, Node, mint
+from bus1.queue import Queue, after
+from bus1.quota import Share, User
+from bus1.release import drop, release
+
+
+def unicast(
+    sender: Queue,
+    handle: Handle,
+    payload: object,
+    size: int,
+    fds: object,
+    fd_count: int,
+    handles: list[Handle] | None,
+) -> int:
+    """Stage and commit to one destination in one step."""
+    node = reach(sender, handle, size, fd_count)
+    carried = may_carry(sender, handle, handles) if handles else 0
+    queue = node.queue
+    share = charge(queue, sender.account.user, size, carried, fd_count)
+    message = data(node, payload, size, fds, fd_count, promise(handles), share)
+    stamp = after(queue.clock if queue.clock > sender.clock else sender.clock)
+    if carried:
+        land(message, queue)
+    queue.append(message, stamp, sender.number)
+    sender.clock = stamp
+    if handle.once:
+        spend(handle)
+    return stamp
+
+
+def multicast(
+    sender: Queue,
+    user: User,
+    targets: list[Node],
+    payload: object,
+    size: int,
+    fds: object,
+    fd_count: int,
+) -> list[Node] | None:
+    """One payload to many nodes under one stamp, on behalf of somebody whose right to do so is not
+    a handle (a match index). Who is gone or over quota is left out and returned."""
+    check(sender, size, fd_count)
+    clock = sender.clock
+    for node in targets:
+        if node is None:
+            raise Invalid("None is no node")
+        queue = node.queue
+        clock = max(clock, queue.clock)
+    stamp = after(clock)
+    refused = None
+    for node in targets:
+        queue = node.queue
+        share = queue.account.user.share(user)
+        if node.gone or not queue.account.take(share, size, 1, 0, fd_count):
+            if refused is None:
+                refused = []
+            refused.append(node)
+        else:
+            message = data(node, payload, size, fds, fd_count, None, share)
+            queue.append(message, stamp, sender.number)
+    sender.clock = stamp
+    return refused
+
+
+class Transaction:
+    """A multicast in steps: `stage` at each destination, then `commit` or `abort`.
+
+    What is staged blocks its receivers, so end a transaction soon; its sender's closing or flushing
+    aborts it. The rights are checked when staging: they hold even if the sender releases the handle
+    meanwhile, and a node with a message staged for it does not count as without handles.
+    """
+
+    sender: Queue
+    open: bool
+    targets: list[Handle]
+    messages: list[Message]
+    nodes: set[Node]
+    grips: list[Handle]
+
+    def __init__(self, sender: Queue) -> None:
+        self.sender = sender
+        self.open = True
+        self.targets = []
+        self.messages = []
+        self.nodes = set()
+        self.grips = []
+
+    def stage(
+        self,
+        handle: Handle,
+        payload: object,
+        size: int = 0,
+        fds: object = None,
+        fd_count: int = 0,
+        handles: list[Handle] | None = None,
+    ) -> None:
+        """Reserve a place at one destination, and charge it. A refusal leaves the others staged."""
+        if not self.open:
+            raise Closed("the transaction has ended")
+        node = reach(self.sender, handle, size, fd_count)
+        if node in self.nodes:
+            raise Duplicate("the transaction has this node already")
+        carried = may_carry(self.sender, handle, handles) if handles else 0
+        share = charge(node.queue, self.sender.account.user, size, carried, fd_count)
+        message = data(node, payload, size, fds, fd_count, promise(handles), share)
+        node.queue.stage(message)
+        self.nodes.add(node)
+        self.messages.append(message)
+        self.targets.append(handle)
+        if handle.once:
+            handle.busy = True
+        else:
+            self.grips.append(mint(node, False, 0))
+        if len(self.messages) == 1:
+            self.sender.staging.append(self)
+
+    def commit(self, proceed: bool = False) -> list[tuple[Handle, BusError]]:
+        """Deliver all under one stamp. A node destroyed since it was staged fails the whole, which
+        then never was; with `proceed` it is left out and reported."""
+        if not self.open:
+            raise Closed("the transaction has ended")
+        refused = [handle for handle in self.targets if handle.node.gone]
+        if refused and not proceed:
+            self.abort()
+            raise Gone("a destination was destroyed before the commit")
+        stamp = self.order()
+        for place, message in enumerate(self.messages):
+            self.deliver(self.targets[place], message, stamp)
+        self.sender.clock = stamp
+        self.end()
+        return [(handle, Gone("destroyed before the commit")) for handle in refused]
+
+    def abort(self) -> None:
+        """Undo all that is staged. Nothing happens if the transaction has ended."""
+        if not self.open:
+            return
+        for handle in self.targets:
+            handle.busy = False
+        for message in self.messages:
+            self.withdraw(message)
+        self.end()
+
+    def order(self) -> int:
+        """The stamp of the whole: above all clocks, which are above all staged stamps."""
+        clock = self.sender.clock
+        for handle in self.targets:
+            clock = max(clock, handle.node.queue.clock)
+        return after(clock)
+
+    def deliver(self, handle: Handle, message: Message, stamp: int) -> None:
+        handle.busy = False
+        if handle.node.gone:
+            self.withdraw(message)
+            return
+        if message.handles is not None:
+            land(message, handle.node.queue)
+        handle.node.queue.commit(message, stamp, self.sender.number)
+        if handle.once:
+            spend(handle)
+
+    def withdraw(self, message: Message) -> None:
+        """Take a staged message back: one-shot handles stay where they were, copies die."""
+        for handle in message.handles or ():
+            if handle.once:
+                handle.busy = False
+            else:
+                self.grips.append(handle)
+        if message.share is not None:  # else its queue was closed and has dropped it
+            node: Any = message.target
+            node.queue.withdraw(message)
+            drop([message])
+
+    def end(self) -> None:
+        self.open = False
+        if self.messages:
+            self.sender.staging.remove(self)
+            grips = self.grips
+            self.targets, self.messages, self.grips = [], [], []
+            self.nodes.clear()
+            if grips:
+                release(self.sender, [], grips)
+
+
+def check(sender: Queue, size: int, fd_count: int) -> None:
+    if sender.closed:
+        raise Closed("the peer is closed")
+    if size < 0 or fd_count < 0:
+        raise Invalid("a negative size")
+
+
+def reach(sender: Queue, handle: Handle | None, size: int, fd_count: int) -> Node:
+    """The node that a handle of the sender leads to."""
+    check(sender, size, fd_count)
+    held(sender, handle)
+    node = handle.node  # type: ignore[union-attr]
+    if node.gone:
+        raise Gone("the node is destroyed")
+    return node
+
+
+def charge(queue: Queue, actor: User, size: int, handles: int, fds: int) -> Share:
+    share = queue.account.user.share(actor)
+    if not queue.account.take(share, size, 1, handles, fds):
+        raise Quota("the receiver's quota")
+    return share

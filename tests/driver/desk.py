@@ -1,0 +1,150 @@
+"""The driver without a bus: a router that only records, and clients that speak to it in bytes.
+
+A `Caller` is a test client (tests/raw.py) whose socket is a function call, so that one test
+can be put to our driver and to a whole dbus-daemon.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bridge.driver.driver import Driver
+from bridge.routing.client import Client
+from bridge.routing.credentials import Credentials
+from bridge.routing.errors import Refused
+from bridge.routing.match import Index
+from bridge.routing.names import Names
+from bridge.wire.build import build
+from bridge.wire.frame import Frame, Framer
+from bus1.bus import Bus
+from policy.limits import Limits
+from tests import raw
+
+GUID = "0123456789abcdef0123456789abcdef"
+UID = os.geteuid()
+OWN = Credentials(UID, os.getpid())
+PEER = Credentials(UID, os.getpid(), groups=tuple(sorted({os.getegid(), *os.getgroups()})))
+
+
+def text(message: raw.Message) -> str:
+    """An answer as people read it: the body of a return, the name and text of an error."""
+    return f"{message} {message.args[0]}" if message.kind == raw.ERROR else str(message)
+
+
+class Caller(raw.Client):
+    """A client of the desk: what it writes is called, what it is told it reads."""
+
+    def __init__(self, desk: Desk, credentials: Credentials, fds: bool, hello: bool) -> None:
+        desk.callers.append(self)
+        self.desk = desk
+        self.client = Client(desk.core.connect(UID), desk.peer, credentials, fds)
+        self.framer = Framer(1 << 20, 16)
+        self.inbox: list[Frame] = []
+        self.kept: list[Frame] = []
+        self.serial = 0
+        self.unread = []
+        self.fds = []
+        self.name = ""
+        if hello:
+            self.name = self.ask("Hello").args[0]
+            self.seen()
+
+    def write(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        assert not fds
+        self.framer.feed(data)
+        while (frame := self.framer.take()) is not None:
+            self.desk.take(self, frame)
+
+    def read(self) -> raw.Message:
+        if not self.inbox:
+            raise raw.Closed("nothing to read")
+        self.kept.append(self.inbox.pop(0))  # as long as it lives, so do its descriptors
+        message = raw.parse(self.kept[-1].raw())
+        message.fds = list(self.kept[-1].fds.numbers) if self.kept[-1].fds else []
+        return message
+
+    def close(self) -> None:
+        """As the router does when a socket closes."""
+        self.desk.leave(self)
+
+
+@dataclass
+class Desk:
+    """The driver's router. `told` is all that was sent, in order; to everybody is to ""."""
+
+    limits: Limits = field(default_factory=Limits)
+    credentials: Credentials = OWN
+    guid: str = GUID
+
+    def __post_init__(self) -> None:
+        self.core = Bus()
+        self.peer = self.core.connect(UID)
+        self.names = Names()
+        self.matches = Index()
+        self.callers: list[Caller] = []
+        self.told: list[tuple[str, str]] = []
+        self.active = 0
+        self.last = 0
+        self.driver = Driver(self)
+
+    def connect(
+        self, *, fds: bool = True, hello: bool = True, credentials: Credentials = PEER
+    ) -> Caller:
+        return Caller(self, credentials, fds, hello)
+
+    def take(self, caller: Caller, frame: Frame) -> None:
+        """As the router does with a message for the bus, or for nobody."""
+        try:
+            if frame.destination() is None:
+                self.driver.local(caller.client, frame)
+            else:
+                self.driver.call(caller.client, frame)
+        except Refused as refused:
+            error = build(
+                raw.ERROR,
+                serial=self.serial(),
+                reply_serial=frame.serial,
+                error_name=refused.name,
+                destination=caller.client.unique or None,
+                signature="s",
+                body=(refused.text,),
+            )
+            self.tell(caller.client, error)
+
+    def leave(self, caller: Caller) -> None:
+        self.callers.remove(caller)
+        if caller.client.active():
+            self.driver.left(caller.client)
+            self.names.leave(caller.client)
+            self.active -= 1
+
+    def hang_up(self) -> None:
+        """Nothing is open."""
+
+    # what the driver asks of a router
+
+    def join(self, client: Client) -> None:
+        self.names.join(client)
+        self.active += 1
+
+    def clients_of(self, uid: int | None) -> int:
+        return sum(c.client.active() and c.client.credentials.uid == uid for c in self.callers)
+
+    def serial(self) -> int:
+        self.last += 1
+        return self.last
+
+    def tell(self, client: Client, frame: Frame) -> None:
+        self.told.append((client.unique, str(raw.parse(frame.raw()))))
+        for caller in self.callers:
+            if caller.client is client:
+                caller.inbox.append(frame)
+
+    def announce(self, frame: Frame) -> None:
+        self.told.append(("", str(raw.parse(frame.raw()))))
+        for client in self.matches.broadcast(frame, None):
+            for caller in self.callers:
+                if caller.client is client:
+                    caller.inbox.append(frame)
