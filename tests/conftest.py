@@ -21,14 +21,14 @@ numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
+def bus_kind(request: pytest.FixtureRequest) -> str:
     """The kind of bus: "ours" or "dbus-daemon"."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def module_bus(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
-    bus = start(kind, tmp_path_factory.mktemp("bus"))
+def module_bus(bus_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
+    bus = start(bus_kind, tmp_path_factory.mktemp("bus"))
     yield bus
     bus.stop()
 
@@ -41,9 +41,9 @@ def bus(module_bus: Bus) -> Iterator[Bus]:
 
 
 @pytest.fixture
-def fresh(kind: str, tmp_path: Path) -> Iterator[Bus]:
+def fresh(bus_kind: str, tmp_path: Path) -> Iterator[Bus]:
     """A bus of the test's own."""
-    bus = start(kind, tmp_path / "bus")
+    bus = start(bus_kind, tmp_path / "bus")
     yield bus
     bus.stop()
 

@@ -66,6 +66,9 @@ def put(out: bytearray, kind: str, value: Any, order: str) -> None:
         for each, item in zip(split(kind[1:-1]), value, strict=True):
             put(out, each, item, order)
     else:
+        if kind == "ay":
+            out += struct.pack(order + "I", len(value)) + bytes(value)
+            return
         length_at = len(out)
         out += bytes(4)
         out.extend(bytes(-len(out) % ALIGN[kind[1]]))

@@ -25,7 +25,7 @@ class Text:
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name.split(".")[0] not in ROOMS:
+        if name.split(".", maxsplit=1)[0] not in ROOMS:
             return None
         file = ROOT / (name.replace(".", "/") + ".py")
         return importlib.util.spec_from_file_location(name, file) if file.exists() else None

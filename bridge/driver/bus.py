@@ -23,8 +23,6 @@ from bridge.routing.errors import (
 )
 from bridge.routing.rule import Rule
 
-ALREADY_RUNNING: Final = 2  # StartServiceByName: somebody owns the name
-
 
 def hello(call: Call) -> Body:
     """The reply comes first here: a client learns its name before it hears of it."""
@@ -68,11 +66,10 @@ def release_name(call: Call) -> Body:
 
 
 def start_service_by_name(call: Call) -> Body:
-    """This bus starts nothing; the flags mean nothing in any bus."""
+    """This bus starts nothing. Like dbus-daemon it first looks for a service file, so this is
+    the answer for a name that has an owner, too."""
     name, _flags = call.arguments
-    if not has_owner(call, name):
-        raise Refused(SERVICE_UNKNOWN, f"The name {name} was not provided by any .service files")
-    return (ALREADY_RUNNING,)
+    raise Refused(SERVICE_UNKNOWN, f"The name {name} was not provided by any .service files")
 
 
 def name_has_owner(call: Call) -> Body:

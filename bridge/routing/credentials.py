@@ -1,5 +1,6 @@
 """Who is at the other end of a socket, as the kernel says. No name service, no guessing."""
 
+import os
 from typing import NamedTuple
 
 
@@ -24,6 +25,11 @@ class Credentials(NamedTuple):
         if self.pid is not None:
             parts += [f"pid={self.pid}", f'comm="{command(self.pid)}"']
         return " ".join(parts)
+
+    def close(self) -> None:
+        """The connection has ended: give the pidfd back."""
+        if self.pidfd is not None:
+            os.close(self.pidfd)
 
 
 def command(pid: int) -> str:

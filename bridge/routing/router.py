@@ -9,7 +9,7 @@ Decisions only: it knows no bytes and no sockets.
 """
 
 import logging
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
@@ -30,7 +30,7 @@ from bridge.wire.build import build
 from bridge.wire.frame import Frame
 from bus1.bus import Bus
 from bus1.errors import Gone, Quota, Unknown
-from bus1.message import ONCE_DROPPED, Message
+from bus1.message import Message
 from bus1.node import Handle
 from bus1.transaction import multicast
 
@@ -224,7 +224,8 @@ class Router:
                 peer.queue, peer.user, nodes, frame, frame.size, frame.fds, frame.fd_count
             )
             for node in refused or ():
-                self.note_drop(node.tag, sender)
+                slow: Any = node.tag
+                self.note_drop(slow, sender)
 
     def right(self, sender: Client, receiver: Client) -> Handle:
         """The sender's own handle to the receiver; granted by the bus the first time."""
@@ -275,10 +276,8 @@ class Router:
             ),
         )
 
-    def hear(self, client: Client, notice: Message) -> Frame | None:
-        """What a client is to read when the core tells its peer that a capability ended."""
-        if notice.kind != ONCE_DROPPED:
-            return self.forget(client, notice.target)
+    def no_reply(self, client: Client, notice: Message) -> Frame:
+        """What a client reads when the core says that a reply handle died unused."""
         client.awaited -= 1
         return build(
             ERROR,
@@ -290,10 +289,11 @@ class Router:
             body=("Message recipient disconnected from message bus without replying",),
         )
 
-    def forget(self, client: Client, handle: object) -> None:
+    def forget(self, client: Client, notice: Message) -> None:
         """Somebody is gone whom this client could send to, or owed a reply."""
+        handle = notice.target
         if isinstance(handle, Handle):
-            gone: Client = handle.node.tag
+            gone: Any = handle.node.tag
             if handle.once:
                 self.replies.settle(gone, client, handle.cookie)
             elif client.routes is not None:

@@ -11,10 +11,8 @@ from bus1.queue cimport Queue
 cdef class Connection:
     cdef readonly int fd
     cdef readonly object server
-    cdef readonly object credentials
     cdef readonly Client client
     cdef readonly bint closed
-    cdef object sasl
     cdef Router router
     cdef Framer framer
     cdef Peer peer
@@ -26,6 +24,11 @@ cdef class Connection:
     cdef read(self)
     @cython.locals(frame=Frame)
     cdef dispatch(self)
+    cpdef begin(self, bytes data)
+    cdef attend(self, bytes data)
     cpdef flush(self)
-    @cython.locals(queue=Queue, message=Message, frame=Frame, frames=list, place=cython.Py_ssize_t)
+    @cython.locals(frame=Frame, frames=list, count=cython.Py_ssize_t)
     cdef bint write(self) except -1
+    @cython.locals(queue=Queue, message=Message, frames=list, place=cython.Py_ssize_t)
+    cdef list batch(self)
+    cdef bint hear(self, Message notice, Py_ssize_t place) except -1

@@ -2,31 +2,31 @@
 
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
-from typing import Generic, TypeVar, final
-
-T = TypeVar("T")
+from typing import final
 
 
 @final
-class Deadlines(Generic[T]):
-    """Every thing gets the same time; `expire` is called for each that was not discarded."""
+class Deadlines:
+    """Every thing, a number, gets the same time; those that are not discarded expire."""
 
-    def __init__(self, loop: AbstractEventLoop, seconds: float, expire: Callable[[T], None]) -> None:
+    def __init__(
+        self, loop: AbstractEventLoop, seconds: float, expire: Callable[[int], None]
+    ) -> None:
         self._loop = loop
         self._seconds = seconds
         self._expire = expire
-        self._due: dict[T, float] = {}  # in the order of being added, so the first is due first
+        self._due: dict[int, float] = {}  # in the order of being added, so the first is due first
         self._timer: TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def add(self, thing: T) -> None:
+    def add(self, thing: int) -> None:
         """Its time begins now, or goes on if it was there already."""
         self._due.setdefault(thing, self._loop.time() + self._seconds)
         self._arm()
 
-    def discard(self, thing: T) -> None:
+    def discard(self, thing: int) -> None:
         """It is over, if it was there."""
         self._due.pop(thing, None)
 

@@ -12,19 +12,20 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import final
+from typing import Any, final
 
 import uvloop
 
 from bridge.driver.driver import Driver
-from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Disconnect
 from bridge.routing.router import Router
 from bridge.transport.connection import Connection
 from bridge.transport.deadlines import Deadlines
+from bridge.transport.handshake import Handshake
 from bridge.transport.identity import identify, ourselves
 from bridge.transport.launch import Listener
 from bridge.transport.settings import Settings
+from bridge.wire.frame import Framer
 from bridge.wire.sasl import Sasl
 from bus1.bus import Bus
 from bus1.quota import Limits as Quota
@@ -69,15 +70,12 @@ class Server:
         self.bus = Bus(limits=for_user(limits), peer_limits=for_peer(limits))
         self.router = Router(self.bus, limits, self.credentials, settings.guid)
         self.router.driver = Driver(self.router)
-        self.connections: set[Connection] = set()
+        self.connections: dict[int, Handshake | Connection] = {}
         self.listening = False
+        self.stopping = False
         self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        self.incomplete: Deadlines[Connection] = Deadlines(
-            loop, limits.auth_timeout / 1000, self.too_slow
-        )
-        self.partial: Deadlines[Connection] = Deadlines(
-            loop, limits.pending_fd_timeout / 1000, self.fds_pending
-        )
+        self.incomplete = Deadlines(loop, limits.auth_timeout / 1000, self.too_slow)
+        self.partial = Deadlines(loop, limits.pending_fd_timeout / 1000, self.fds_pending)
 
     # ------------------------------------------------------------ beginning and end
 
@@ -89,10 +87,11 @@ class Server:
 
     def stop(self) -> None:
         """End every connection, remove the sockets."""
+        self.stopping = True
         self.deafen()
         for listener in self.listeners:
             listener.close()
-        for connection in list(self.connections):
+        for connection in list(self.connections.values()):
             self.drop(connection, None)
         self.incomplete.stop()
         self.partial.stop()
@@ -146,10 +145,9 @@ class Server:
         accepted.setblocking(False)
         anonymous = "ANONYMOUS" in self.settings.configuration.auth
         sasl = Sasl(credentials.uid, listener.guid, anonymous, can_pass_fds=True)
-        connection = Connection(self, accepted.detach(), credentials, sasl)
-        self.connections.add(connection)
-        self.incomplete.add(connection)
-        self.loop.add_reader(connection.fd, connection.on_readable)
+        handshake = Handshake(self, accepted.detach(), credentials, sasl)
+        self.watch(handshake)
+        self.incomplete.add(handshake.fd)
 
     def turn_away(self, listener: Listener, error: OSError) -> None:
         """No descriptor is free: use the spare one to hang up, or the loop would spin."""
@@ -159,24 +157,39 @@ class Server:
             listener.socket.accept()[0].close()
         self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
 
-    def check_user(self, credentials: Credentials) -> None:
-        """May this user use this bus? Raises Disconnect."""
-        if not self.settings.configuration.may_connect(credentials.uid, self.credentials.uid or 0):
-            raise Disconnect("it belongs to a user who may not use this bus")
-
     # ----------------------------------------------------------------- connections
+
+    def watch(self, connection: Handshake | Connection) -> None:
+        """From now on this one reads what comes on its descriptor."""
+        self.connections[connection.fd] = connection
+        self.loop.add_reader(connection.fd, connection.on_readable)
+
+    def begin(self, handshake: Handshake, sasl: Sasl) -> None:
+        """The handshake is over: a client, if its user may use this bus. Raises Disconnect."""
+        credentials = handshake.credentials
+        if sasl.anonymous:
+            credentials = credentials._replace(uid=None, groups=None)
+        configuration = self.settings.configuration
+        if not configuration.may_connect(credentials.uid, self.credentials.uid or 0):
+            raise Disconnect("its user may not use this bus")
+        framer = Framer(self.limits.max_message_size, self.limits.max_message_unix_fds)
+        client = self.router.admit(credentials, sasl.takes_fds)
+        connection = Connection(self, handshake.fd, client, framer)
+        self.watch(connection)
+        if sasl.rest:
+            connection.begin(sasl.rest)
 
     def complete(self, connection: Connection) -> None:
         """It has a name: it is no longer one of those that may be only trying."""
-        self.incomplete.discard(connection)
+        self.incomplete.discard(connection.fd)
         self.listen()
 
     def watch_partial(self, connection: Connection, begun: bool) -> None:
         """Descriptors came without the rest of their message, or that rest came."""
         if begun:
-            self.partial.add(connection)
+            self.partial.add(connection.fd)
         else:
-            self.partial.discard(connection)
+            self.partial.discard(connection.fd)
 
     def wait_writable(self, connection: Connection) -> None:
         """Call it again when the kernel takes more."""
@@ -191,36 +204,41 @@ class Server:
         ready = self.bus.take_ready()
         while ready:
             for queue in ready:
-                reader = queue.reader
+                reader: Any = queue.reader
                 if reader is not None:
                     reader.flush()
             ready = self.bus.take_ready()
 
-    def too_slow(self, connection: Connection) -> None:
+    def too_slow(self, fd: int) -> None:
         """auth_timeout: it connected, and never said Hello."""
-        self.drop(connection, f"it did not authenticate within {self.limits.auth_timeout} ms")
+        self.drop(self.connections[fd], f"it did not authenticate within {self.limits.auth_timeout} ms")
         self.flush_ready()
 
-    def fds_pending(self, connection: Connection) -> None:
+    def fds_pending(self, fd: int) -> None:
         """pending_fd_timeout: descriptors came, the rest of their message did not."""
         limit = self.limits.pending_fd_timeout
-        self.drop(connection, f"the message its descriptors belong to took over {limit} ms")
+        self.drop(self.connections[fd], f"the message its descriptors belong to took over {limit} ms")
         self.flush_ready()
 
-    def drop(self, connection: Connection, reason: str | None) -> None:
+    def drop(self, connection: Handshake | Connection, reason: str | None) -> None:
         """End a connection. The reason, if it was the client's fault, goes to the log."""
-        if connection.closed:
-            return
+        if self.connections.get(connection.fd) is not connection:
+            return  # it has ended already
         if reason is not None:
             log.warning("Disconnecting %s: %s", connection, reason)
+        del self.connections[connection.fd]
         self.loop.remove_reader(connection.fd)
         self.loop.remove_writer(connection.fd)
-        self.connections.discard(connection)
-        self.incomplete.discard(connection)
-        self.partial.discard(connection)
+        self.incomplete.discard(connection.fd)
+        self.partial.discard(connection.fd)
         connection.close()
-        if self.loop.is_running():
+        if not self.stopping:
             self.listen()
+
+    def blame_self(self, connection: Handshake | Connection) -> None:
+        """An exception that should not be: the connection that met it ends, the bus goes on."""
+        log.exception("Disconnecting %s after an error of the bus itself", connection)
+        self.drop(connection, None)
 
 
 def for_peer(limits: Limits) -> Quota:

@@ -72,7 +72,7 @@ class Framer:
     def stamp(self, sender: str) -> None:
         """All frames taken from now on carry this SENDER."""
     def feed(self, data: bytes) -> None:
-        """What a socket would have brought. BufferError: 256 KiB of whole messages wait; take first."""
+        """What a socket would have brought."""
     def take(self) -> Frame | None:
         """The next whole message, or None. Raises BadMessage."""
     def settle(self) -> None:

@@ -212,20 +212,10 @@ cdef class Framer:
         self.sender = sender.encode()
 
     def feed(self, bytes data not None):
-        """What a socket would have brought. At most 256 KiB of whole messages can wait."""
-        cdef const unsigned char *source = <const unsigned char *>PyBytes_AS_STRING(data)
-        cdef Py_ssize_t left = PyBytes_GET_SIZE(data)
-        cdef Py_ssize_t room = 0
-        cdef unsigned char *space
-        while left:
-            space = self.space(&room)
-            room = min(room, left)
-            memcpy(space, source, room)
-            self.filled(room)
-            source += room
-            left -= room
-            if left:
-                self.length()  # so that a big message gets memory of its own
+        """What a socket would have brought."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        if size:
+            self.intake.append(<unsigned char *>PyBytes_AS_STRING(data), size)
 
     cdef unsigned char *space(self, Py_ssize_t *size) except NULL:
         """Where the next bytes go, and how many may; all connections share most of this memory."""
@@ -251,19 +241,17 @@ cdef class Framer:
     cpdef Frame take(self):
         cdef Intake intake = self.intake
         cdef Py_ssize_t total = self.length()
+        cdef unsigned char *memory
         cdef Frame frame
         if self.fds and len(self.fds) > self.max_message_fds:
             raise BadMessage("more file descriptors wait than a message may have")
         if total == 0:
             return None
+        memory = intake.movable(total)
         frame = admit(
-            intake.data + intake.at, total, self.sender, self.fds, self.max_message_fds,
-            intake.own if intake.capacity else NULL,
+            intake.data + intake.at, total, self.sender, self.fds, self.max_message_fds, memory
         )
-        if intake.capacity:
-            intake.gave_own()
-        else:
-            intake.took(total)
+        intake.took(total, memory != NULL)
         return frame
 
     cpdef settle(self):

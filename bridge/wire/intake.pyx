@@ -31,40 +31,43 @@ cdef class Intake:
         self.forget()
 
     cdef unsigned char *space(self, Py_ssize_t *size) except NULL:
-        """Where the next bytes go."""
-        cdef Py_ssize_t end
-        if not self.capacity and self.expected > BIG and self.end - self.at < self.expected:
-            self.enlarge()
-        if self.capacity:
-            if self.end == self.capacity:
-                self.grow()
-            end = self.capacity
-        else:
-            self.borrow()
-            end = SHARED
-        if self.end >= end:
+        """Where the next bytes go, and how many may."""
+        size[0] = self.offer()
+        if size[0] == 0:
             raise BufferError("take the messages that wait before receiving more")
-        size[0] = end - self.end
         return self.data + self.end
 
     cdef int filled(self, Py_ssize_t count) except -1:
         """`count` bytes were put there."""
-        if count < 0 or count > (self.capacity if self.capacity else SHARED) - self.end:
+        if count < 0 or count > (self.capacity if self.capacity else <Py_ssize_t>SHARED) - self.end:
             raise ValueError("more bytes than there was space for")
         self.end += count
         return 0
 
-    cdef void took(self, Py_ssize_t count) noexcept:
-        """A message was taken from the front."""
+    cdef int append(self, const unsigned char *source, Py_ssize_t count) except -1:
+        """As if `count` bytes (> 0) had been received, however many wait already."""
+        cdef Py_ssize_t room = min(self.offer(), count)
+        if room:
+            memcpy(self.data + self.end, source, room)
+            self.end += room
+        if room < count:
+            self.enlarge(self.end - self.at + count - room)
+            memcpy(self.data + self.end, source + room, count - room)
+            self.end = self.capacity
+        return 0
+
+    cdef unsigned char *movable(self, Py_ssize_t total) noexcept:
+        """The memory in which the first message is alone, behind FRONT free bytes; else NULL."""
+        return self.own if self.capacity and self.at == 0 and self.end == total else NULL
+
+    cdef void took(self, Py_ssize_t count, bint moved) noexcept:
+        """A message was taken from the front; `moved`: with our memory."""
+        if moved:
+            self.own = NULL
         self.at += count
         self.expected = 0
         if self.at == self.end:
             self.forget()
-
-    cdef void gave_own(self) noexcept:
-        """The big message was taken, and its memory with it."""
-        self.own = NULL
-        self.forget()
 
     cdef int settle(self) except -1:
         """Give up the shared buffer: what is left moves into memory of our own."""
@@ -73,7 +76,7 @@ cdef class Intake:
         if holder != <void *>self:
             return 0
         if self.expected > BIG and left < self.expected:
-            return self.enlarge()
+            return self.enlarge(min(self.expected, max(<Py_ssize_t>FIRST, 2 * left)))
         if left:
             memory = <unsigned char *>PyMem_Malloc(left)
             if memory == NULL:
@@ -85,6 +88,29 @@ cdef class Intake:
         else:
             self.forget()
         return 0
+
+    cdef void forget(self) noexcept:
+        """Own nothing any more."""
+        global holder
+        if holder == <void *>self:
+            holder = NULL
+        PyMem_Free(self.own)
+        self.own = self.data = NULL
+        self.at = self.end = self.capacity = self.expected = 0
+
+    cdef Py_ssize_t offer(self) except -1:
+        """Prepare for more bytes at data[end:]; returns how many may come."""
+        cdef Py_ssize_t left = self.end - self.at
+        if self.expected > BIG and left < self.expected:
+            if not self.capacity or self.at:
+                self.enlarge(min(self.expected, max(<Py_ssize_t>FIRST, 2 * left)))
+            elif self.end == self.capacity:
+                self.grow()
+            return min(self.capacity, self.expected) - self.end
+        if left >= SHARED:
+            return 0
+        self.borrow()
+        return SHARED - self.end
 
     cdef int borrow(self) except -1:
         """Make the shared buffer ours, with what is left in front."""
@@ -101,6 +127,7 @@ cdef class Intake:
                 memcpy(shared, self.data + self.at, left)
             PyMem_Free(self.own)
             self.own = NULL
+            self.capacity = 0
             holder = <void *>self
         elif self.at:
             memmove(shared, shared + self.at, left)
@@ -109,41 +136,29 @@ cdef class Intake:
         self.end = left
         return 0
 
-    cdef int enlarge(self) except -1:
-        """Move the beginning of a big message into memory that it will keep."""
+    cdef int enlarge(self, Py_ssize_t capacity) except -1:
+        """Move what is left into memory of our own with room for more, and in front."""
         cdef Py_ssize_t left = self.end - self.at
         cdef Py_ssize_t expected = self.expected
-        cdef Py_ssize_t capacity = min(expected, max(<Py_ssize_t>FIRST, 2 * left))
         cdef unsigned char *memory = <unsigned char *>PyMem_Malloc(FRONT + capacity)
         if memory == NULL:
             raise MemoryError
-        memcpy(memory + FRONT, self.data + self.at, left)
+        if left:
+            memcpy(memory + FRONT, self.data + self.at, left)
         self.forget()
         self.own = memory
         self.data = memory + FRONT
         self.end = left
-        self.expected = expected
         self.capacity = capacity
+        self.expected = expected
         return 0
 
     cdef int grow(self) except -1:
         cdef Py_ssize_t capacity = min(self.expected, 2 * self.end)
-        cdef unsigned char *memory
-        if capacity <= self.capacity:
-            return 0
-        memory = <unsigned char *>PyMem_Realloc(self.own, FRONT + capacity)
+        cdef unsigned char *memory = <unsigned char *>PyMem_Realloc(self.own, FRONT + capacity)
         if memory == NULL:
             raise MemoryError
         self.own = memory
         self.data = memory + FRONT
         self.capacity = capacity
         return 0
-
-    cdef void forget(self) noexcept:
-        """Own nothing any more."""
-        global holder
-        if holder == <void *>self:
-            holder = NULL
-        PyMem_Free(self.own)
-        self.own = self.data = NULL
-        self.at = self.end = self.capacity = self.expected = 0

@@ -145,6 +145,21 @@ TEXTS = ["", "/", "/a", "/a/", "/a/b", "/a/b/", "/a/b/c", "n", "n.o", "n.o.p", "
 UNIQUE = [":1.0", ":1.1", ":1.2", ":1.3", ":1.4"]
 WELL_KNOWN = ["n.o", "n.p", DRIVER]
 
+
+def consistent(keys: Keys) -> Keys:
+    """Without what may not stand together, and few keys enough to match now and then."""
+    for winner, losers in (
+        ("path", ["path_namespace"]),
+        ("arg0namespace", ["arg0", "arg0path"]),
+        ("arg0path", ["arg0"]),
+        ("arg1path", ["arg1"]),
+    ):
+        if winner in keys:
+            for loser in losers:
+                keys.pop(loser, None)
+    return keys
+
+
 RULES = st.fixed_dictionaries(
     {},
     optional={
@@ -165,25 +180,13 @@ RULES = st.fixed_dictionaries(
         "arg5": st.sampled_from(TEXTS),
         "arg6path": st.sampled_from(TEXTS),
     },
-).map(lambda keys: consistent(keys))
-
-
-def consistent(keys: Keys) -> Keys:
-    """Without what may not stand together, and few keys enough to match now and then."""
-    for winner, losers in (
-        ("path", ["path_namespace"]),
-        ("arg0namespace", ["arg0", "arg0path"]),
-        ("arg0path", ["arg0"]),
-        ("arg1path", ["arg1"]),
-    ):
-        if winner in keys:
-            for loser in losers:
-                keys.pop(loser, None)
-    return keys
+).map(consistent)
 
 
 SMALL_RULES = st.one_of(
-    st.lists(st.sampled_from(["type", "interface", "member", "path", "sender"]), max_size=5).flatmap(
+    st.lists(
+        st.sampled_from(["type", "interface", "member", "path", "sender"]), max_size=5
+    ).flatmap(
         lambda chosen: RULES.map(lambda keys: {k: v for k, v in keys.items() if k in chosen})
     ),
     st.lists(
@@ -191,7 +194,9 @@ SMALL_RULES = st.one_of(
             ["path_namespace", "arg0", "arg0path", "arg0namespace", "arg1", "arg1path", "arg6path"]
         ),
         max_size=3,
-    ).flatmap(lambda chosen: RULES.map(lambda keys: {k: v for k, v in keys.items() if k in chosen})),
+    ).flatmap(
+        lambda chosen: RULES.map(lambda keys: {k: v for k, v in keys.items() if k in chosen})
+    ),
     RULES,
 )
 
@@ -218,32 +223,32 @@ class Machine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.world = World()
         self.clients = [self.world.join() for _ in range(3)]
-        self.rules: list[tuple[Client, Keys]] = []
+        self.held: list[tuple[Client, Keys]] = []
 
     @rule(who=st.integers(0, 2), keys=SMALL_RULES, times=st.integers(1, 2))
     def add(self, who: int, keys: Keys, times: int) -> None:
         for _ in range(times):
             self.world.add(self.clients[who], text_of(keys))
-            self.rules.append((self.clients[who], keys))
+            self.held.append((self.clients[who], keys))
 
     @rule(who=st.integers(0, 2), other=st.integers(0, 2), which=st.integers(0, 1000))
     def add_known(self, who: int, other: int, which: int) -> None:
-        if self.rules:
-            self.add(who, self.rules[which % len(self.rules)][1], 1)
+        if self.held:
+            self.add(who, self.held[which % len(self.held)][1], 1)
 
     @rule(who=st.integers(0, 2), which=st.integers(0, 1000))
     def remove(self, who: int, which: int) -> None:
-        if self.rules:
-            client, keys = self.clients[who], self.rules[which % len(self.rules)][1]
+        if self.held:
+            client, keys = self.clients[who], self.held[which % len(self.held)][1]
             asked = Rule.parse(text_of(keys))
             held = [
                 at
-                for at, (owner, rule_) in enumerate(self.rules)
+                for at, (owner, rule_) in enumerate(self.held)
                 if owner is client and Rule.parse(text_of(rule_)) == asked
             ]
             assert self.world.remove(client, text_of(keys)) == bool(held)
             if held:
-                del self.rules[held[-1]]
+                del self.held[held[-1]]
 
     @rule(who=st.integers(0, 2))
     def leave(self, who: int) -> None:
@@ -251,10 +256,11 @@ class Machine(RuleBasedStateMachine):
         gone = self.clients[who]
         self.world.leave(gone)
         self.clients[who] = self.world.join()
-        self.rules = [
+        self.held = [
             (client, keys)
-            for client, keys in self.rules
-            if client is not gone and gone.unique not in (keys.get("sender"), keys.get("destination"))
+            for client, keys in self.held
+            if client is not gone
+            and gone.unique not in (keys.get("sender"), keys.get("destination"))
         ]
 
     @rule(who=st.integers(0, 2), name=st.sampled_from(WELL_KNOWN[:2]), flags=st.integers(0, 7))
@@ -282,7 +288,9 @@ class Machine(RuleBasedStateMachine):
         source = self.client(sender)
         found = self.world.index.broadcast(frame, source)
         names = lambda of_sender: self.names(source)  # noqa: E731
-        self.expect(found, [who for who, keys in self.rules if fits(keys, frame, types, body, names)])
+        self.expect(
+            found, [who for who, keys in self.held if fits(keys, frame, types, body, names)]
+        )
 
     @rule(
         sender=st.integers(0, 3),
@@ -323,7 +331,7 @@ class Machine(RuleBasedStateMachine):
         names = lambda of_sender: self.names(source if of_sender else sink)  # noqa: E731
         expected = [
             who
-            for who, keys in self.rules
+            for who, keys in self.held
             if keys.get("eavesdrop") == "true" and fits(keys, frame, types, body, names)
         ]
         self.expect(found, [who for who in expected if who is not sink])
@@ -345,10 +353,10 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def a_client_has_its_rules(self) -> None:
-        if hasattr(self, "rules"):
-            assert self.world.index.count == len(self.rules)
+        if hasattr(self, "held"):
+            assert self.world.index.count == len(self.held)
             for client in self.clients:
-                mine = [str(Rule.parse(text_of(keys))) for who, keys in self.rules if who is client]
+                mine = [str(Rule.parse(text_of(keys))) for who, keys in self.held if who is client]
                 assert sorted(map(str, client.rules or [])) == sorted(mine)
 
     def teardown(self) -> None:

@@ -13,7 +13,22 @@ from tests.raw import RETURN, Client
 BATCH = 40
 COUNT = 2000
 
-NAMES = ["a.b", ":1.0", ":", ":a", ":1..2", "a", "a..b", ".a", "a.", "a.1", "a-b.c", "", "é.b", "a.b"]
+NAMES = [
+    "a.b",
+    ":1.0",
+    ":",
+    ":a",
+    ":1..2",
+    "a",
+    "a..b",
+    ".a",
+    "a.",
+    "a.1",
+    "a-b.c",
+    "",
+    "é.b",
+    "a.b",
+]
 PATHS = ["/", "/a/b", "/a/", "//", "a", "", "/a//b", "/é", "/a_1/B", "/a-b"]
 VALUES = {
     "type": ["signal", "method_call", "method_return", "error", "invalid", "", "Signal", "signal"],
@@ -59,7 +74,9 @@ def pair(chance: random.Random) -> str:
         key = f"arg{number}{chance.choice(['', '', '', 'path', 'path', 'namespace', 'x'])}"
         value = chance.choice(TEXTS)
     else:
-        return chance.choice(["=", "=x", "x", "", " ", "key=value", "type", "\xa0=", "a =b", "a b=c"])
+        return chance.choice(
+            ["=", "=x", "x", "", " ", "key=value", "type", "\xa0=", "a =b", "a b=c"]
+        )
     space = chance.choice(["", "", "", "", " ", "\t", "\n\r"])
     return f"{space}{key}{chance.choice(['', '', '', '', ' '])}={quoted(chance, value)}"
 
@@ -88,9 +105,7 @@ def judge(client: Client, texts: list[str], member: str) -> list[tuple[str, str]
     """What dbus-daemon says to each: None, or the error's name and text."""
     serials = [client.call(member, "s", text) for text in texts]
     answers = [client.answer(serial) for serial in serials]
-    return [
-        None if answer.kind == RETURN else (answer.error, answer.args[0]) for answer in answers
-    ]
+    return [None if answer.kind == RETURN else (answer.error, answer.args[0]) for answer in answers]
 
 
 def ours(text: str) -> Rule | tuple[str, str]:
@@ -118,7 +133,10 @@ def test_rules_as_dbus_daemon_takes_them(daemon: Client) -> None:
         rules = [str(one) for one in said if isinstance(one, Rule)]
         kept = [text for text, one in zip(texts, said, strict=True) if isinstance(one, Rule)]
         assert printed(daemon) == sorted(rules)
-        equal = [one if len(one.encode()) <= 1024 else text for one, text in zip(rules, kept, strict=True)]
+        equal = [
+            one if len(one.encode()) <= 1024 else text
+            for one, text in zip(rules, kept, strict=True)
+        ]
         assert judge(daemon, equal, "RemoveMatch") == [None] * len(rules)
         accepted += len(rules)
     assert printed(daemon) == []

@@ -207,7 +207,7 @@ class Writing:
             self.value("g", value[0])
             self.value(*value)
         else:
-            raw = value.encode()
+            raw = value.encode(errors="surrogateescape")
             self.value("y" if code == "g" else "u", len(raw))
             self.data += raw + b"\0"
 

@@ -1,0 +1,67 @@
+"""A socket before its first message: lines of text, answered at once (wire/sasl.py).
+
+It ends as a Connection, which takes over the descriptor, or is dropped.
+"""
+
+import os
+from typing import TYPE_CHECKING, final
+
+from bridge.routing.credentials import Credentials
+from bridge.routing.errors import Disconnect
+from bridge.wire.sasl import AuthFailed, Sasl
+
+if TYPE_CHECKING:
+    from bridge.transport.server import Server
+
+READ = 4096  # bytes at a time: more than an honest handshake has
+
+
+@final
+class Handshake:
+    """Somebody who connected, and whom the kernel knows by these credentials."""
+
+    def __init__(self, server: "Server", fd: int, credentials: Credentials, sasl: Sasl) -> None:
+        self.server = server
+        self.fd = fd
+        self.credentials = credentials
+        self.sasl = sasl
+
+    def __str__(self) -> str:
+        return f"a connection without a name ({self.credentials})"
+
+    def on_readable(self) -> None:
+        """The event loop says that there is something to read."""
+        try:
+            self.read()
+        except (AuthFailed, Disconnect) as broken:
+            self.server.drop(self, str(broken))
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.server.drop(self, None)
+        except Exception:
+            self.server.blame_self(self)
+
+    def read(self) -> None:
+        """Some lines, or parts of lines; perhaps the first messages behind them."""
+        data = os.read(self.fd, READ)
+        if not data:
+            self.server.drop(self, None)
+            return
+        try:
+            self.answer(self.sasl.feed(data))
+        except AuthFailed as failed:
+            self.answer(failed.answer)
+            raise
+        if self.sasl.done:
+            self.server.begin(self, self.sasl)
+
+    def answer(self, lines: bytes) -> None:
+        """Few bytes into an empty socket: who lets them not fit is no client."""
+        if lines:
+            os.write(self.fd, lines)
+
+    def close(self) -> None:
+        """Give everything back."""
+        os.close(self.fd)
+        self.credentials.close()
