@@ -64,9 +64,16 @@ def as_program(kind: str, directory: Path, name: str = "dbus-daemon") -> Path:
 
 def environment(directory: Path, **more: str) -> dict[str, str]:
     """No bus, no service files and no home of the machine's."""
-    keep = {key: value for key, value in os.environ.items() if not key.startswith(("DBUS_", "XDG_"))}
+    keep = {
+        key: value for key, value in os.environ.items() if not key.startswith(("DBUS_", "XDG_"))
+    }
     empty = str(directory / "empty")
-    places = {"XDG_DATA_HOME": empty, "XDG_DATA_DIRS": empty, "XDG_RUNTIME_DIR": empty, "HOME": empty}
+    places = {
+        "XDG_DATA_HOME": empty,
+        "XDG_DATA_DIRS": empty,
+        "XDG_RUNTIME_DIR": empty,
+        "HOME": empty,
+    }
     return keep | places | {"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"} | more
 
 

@@ -31,11 +31,19 @@ SERIAL = 77
 def signal(signature: str = "", *args: Any, extra: Any = (), body: bytes | None = None) -> Frame:
     """A unicast signal with these arguments, or with this signature and body as they are."""
     return lambda to, order: build(
-        SIGNAL, SERIAL, [*call_fields(to, "/t", "t.T", "S"), *extra], signature, args, order=order, body=body
+        SIGNAL,
+        SERIAL,
+        [*call_fields(to, "/t", "t.T", "S"), *extra],
+        signature,
+        args,
+        order=order,
+        body=body,
     )
 
 
-def message(kind: int, *fields: Any, serial: int = SERIAL, flags: int = 0, version: int = 1) -> Frame:
+def message(
+    kind: int, *fields: Any, serial: int = SERIAL, flags: int = 0, version: int = 1
+) -> Frame:
     """A message of exactly these fields and DESTINATION."""
     return lambda to, order: build(
         kind, serial, [*fields, (DESTINATION, to)], order=order, flags=flags, version=version

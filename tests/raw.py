@@ -27,7 +27,9 @@ TIMEOUT = 10.0
 
 # ------------------------------------------------------------------ marshalling
 
-ALIGN = dict(zip("ybnqiuxtdsogav({h", (1, 4, 2, 2, 4, 4, 8, 8, 8, 4, 4, 1, 4, 1, 8, 8, 4), strict=True))
+ALIGN = dict(
+    zip("ybnqiuxtdsogav({h", (1, 4, 2, 2, 4, 4, 8, 8, 8, 4, 4, 1, 4, 1, 8, 8, 4), strict=True)
+)
 FIXED = dict(zip("ybnqiuxtdh", "BIhHiIqQdI", strict=True))
 
 
@@ -196,7 +198,10 @@ def size_of(data: bytes | bytearray) -> int:
     if len(data) < 16:
         return 0
     order = "<" if data[0] == ord("l") else ">"
-    body, fields = struct.unpack_from(order + "I", data, 4)[0], struct.unpack_from(order + "I", data, 12)[0]
+    body, fields = (
+        struct.unpack_from(order + "I", data, 4)[0],
+        struct.unpack_from(order + "I", data, 12)[0],
+    )
     return 16 + int(fields) + (-int(fields) % 8) + int(body)
 
 
@@ -315,7 +320,9 @@ class Client:
     ) -> int:
         serial = serial or self.next_serial()
         fields = [*fields, (UNIX_FDS, len(fds))] if fds else fields
-        self.write(build(kind, serial, fields, signature, args, flags=flags, order=order, body=body), fds)
+        self.write(
+            build(kind, serial, fields, signature, args, flags=flags, order=order, body=body), fds
+        )
         return serial
 
     def call(
@@ -341,7 +348,9 @@ class Client:
         interface: str = "t.T",
         **options: Any,
     ) -> int:
-        return self.send(SIGNAL, call_fields(to, path, interface, member), signature, args, **options)
+        return self.send(
+            SIGNAL, call_fields(to, path, interface, member), signature, args, **options
+        )
 
     def reply(self, call: Message, signature: str = "", *args: Any, **options: Any) -> int:
         to = [(DESTINATION, call.sender), (REPLY_SERIAL, call.serial)]

@@ -211,13 +211,17 @@ class Server:
 
     def too_slow(self, fd: int) -> None:
         """auth_timeout: it connected, and never said Hello."""
-        self.drop(self.connections[fd], f"it did not authenticate within {self.limits.auth_timeout} ms")
+        self.drop(
+            self.connections[fd], f"it did not authenticate within {self.limits.auth_timeout} ms"
+        )
         self.flush_ready()
 
     def fds_pending(self, fd: int) -> None:
         """pending_fd_timeout: descriptors came, the rest of their message did not."""
         limit = self.limits.pending_fd_timeout
-        self.drop(self.connections[fd], f"the message its descriptors belong to took over {limit} ms")
+        self.drop(
+            self.connections[fd], f"the message its descriptors belong to took over {limit} ms"
+        )
         self.flush_ready()
 
     def drop(self, connection: Handshake | Connection, reason: str | None) -> None:

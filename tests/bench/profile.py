@@ -18,7 +18,7 @@ from tests.bench.targets import KINDS, Failure, Target, target
 
 # A room is the first whose pattern is found in the path of the object; what is left is ours.
 ROOMS = {
-    "kernel": r"^\[",
+    "kernel": r"^\[|/vmlinux|\.ko",
     "loop": r"uvloop|libuv",
     "python": r"/(lib)?python3[\d.]*(\.so[\d.]*)?$|lib-dynload",
     "libc": r"/(libc|libm|ld-linux[\w-]*|libpthread)[-\d.]*\.so|vdso",
@@ -44,11 +44,13 @@ def by_perf(one: Target, name: str, directory: Path) -> Rows:
     with Bus(one, placement(named(name)[0])) as bus:
         record = ["perf", "record", "-q", "-F", "5000", "-o", str(data), "-p", str(bus.pid)]
         with pinned(None), subprocess.Popen(record) as perf:
-            run(bus, name, LENGTH)
-            perf.send_signal(signal.SIGINT)
-    report = ["perf", "report", "-q", "--stdio", "-i", str(data), "-F", "overhead,dso,symbol"]
-    shown = subprocess.run([*report, "-v", "-t", "|"], check=True, capture_output=True, text=True)
-    found = (re.match(r" *([\d.]+)%\|(.*?) *\|(.*)", line) for line in shown.stdout.splitlines())
+            try:
+                run(bus, name, LENGTH)
+            finally:
+                perf.send_signal(signal.SIGINT)
+    report = ["perf", "report", "-v", "--stdio", "-i", str(data), "-F", "overhead,dso,symbol"]
+    shown = subprocess.run([*report, "-t", "|"], check=True, capture_output=True, text=True)
+    found = (re.match(r" *([\d.]+)% *\|(.*?) *\|(.*)", line) for line in shown.stdout.splitlines())
     return [(float(hit[1]), hit[2], symbol(hit[3])) for hit in found if hit]
 
 
