@@ -156,7 +156,7 @@ class Peer:
         proceed: bool = False,
     ) -> list[tuple[Handle, BusError]]:
         """One message to many nodes under one stamp. Who cannot take it fails the whole; with
-        `proceed` it is left out and reported."""
+        `proceed` it is left out and reported, and what it would have got stays with the sender."""
         if handles and len(targets) > 1:
             for handle in handles:
                 if handle is not None and handle.once:

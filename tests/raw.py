@@ -223,8 +223,10 @@ def socket_to(address: str, timeout: float = TIMEOUT) -> socket.socket:
     values = dict(pair.split("=", 1) for pair in rest.split(","))
     values = {key: unescape(value) for key, value in values.items()}
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(timeout)
+    patience = struct.pack("ll", int(timeout), 0)  # a full backlog is waited for, too
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
     sock.connect(values["path"] if "path" in values else "\0" + values["abstract"])
+    sock.settimeout(timeout)
     return sock
 
 

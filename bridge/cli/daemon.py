@@ -111,9 +111,13 @@ def end_cleanly() -> None:
 
 def print_version() -> int:
     """The version is the first line's last word, as in dbus-daemon's output."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    print(f"D-Bus Message Bus Daemon (bus1) {version('bus1')}")
+    try:
+        number = version("bus1")
+    except PackageNotFoundError:
+        number = "not-installed"
+    print(f"D-Bus Message Bus Daemon (bus1) {number}")
     return 0
 
 
@@ -121,7 +125,7 @@ def print_interfaces() -> int:
     """What introspecting the bus itself would say."""
     from bridge.driver.tables import document
 
-    sys.stdout.write(document())
+    print(document())
     return 0
 
 

@@ -57,12 +57,12 @@ class Calculator(ServiceInterface):
         self.look = look
 
     @dbus_method()
-    def Add(self, a: DBusInt32, b: DBusInt32) -> DBusInt32:  # noqa: N802
+    def Add(self, a: DBusInt32, b: DBusInt32) -> DBusInt32:
         self.look()
         return a + b
 
     @dbus_signal()
-    def Tick(self, number: DBusUInt32) -> DBusUInt32:  # noqa: N802
+    def Tick(self, number: DBusUInt32) -> DBusUInt32:
         return number
 
 
@@ -113,9 +113,12 @@ class Scene:
             names = [client.unique, *self.router.names.owned(client)]
             place = f"node {client.node.id} of peer {client.peer.number}"
             table.add_row(
-                self.paint(name), "\n".join(names), str(client.peer.number), place,
+                self.paint(name),
+                "\n".join(names),
+                str(client.peer.number),
+                place,
                 f"{client.handle.id} (the driver's)",
-            )  # fmt: skip
+            )
         self.console.print(table)
         return calculator
 
@@ -150,7 +153,7 @@ class Scene:
                     member="Tick",
                     signature="u",
                     body=[number * 10],
-                )  # fmt: skip
+                )
             )
             await asyncio.sleep(0.001)
         await self.until(lambda: all(len(ticks) == 6 for ticks in self.heard.values()))
@@ -252,7 +255,7 @@ class Scene:
                 member=member,
                 signature=signature,
                 body=list(body),
-            )  # fmt: skip
+            )
         )
         assert reply is not None
         if reply.message_type is MessageType.ERROR:
@@ -278,5 +281,5 @@ async def add_match(bus: MessageBus, rule: str) -> None:
             member="AddMatch",
             signature="s",
             body=[rule],
-        )  # fmt: skip
+        )
     )

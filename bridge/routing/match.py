@@ -212,9 +212,11 @@ class Index:
         return True
 
     def drop(self, client: Client) -> None:
-        """The client leaves: its rules go, and all rules that name it, as its unique name
-        will never be anybody's again."""
-        rules = client.rules or []
+        """The client leaves. If it had rules, they go, and with them all rules that name it:
+        its unique name is nobody's again. (If it had none, the reference keeps those.)"""
+        rules = client.rules
+        if rules is None:
+            return
         client.rules = None
         for rule in dict.fromkeys(rules):
             assert isinstance(rule, Rule)

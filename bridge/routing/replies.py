@@ -9,12 +9,10 @@ from bridge.routing.client import Client
 from bridge.routing.errors import ACCESS_DENIED, LIMITS_EXCEEDED, Refused
 from bus1.node import Handle
 
-# A callee's table is keyed by caller number * 2**32 + serial.
-NUMBERS = 1 << 32
-
 
 class Replies:
-    """The rules for reply handles; the handles themselves are in each callee's `owed`."""
+    """The rules for reply handles; the handles themselves are in each callee's `owed`, by the
+    caller's number in the upper and the call's serial in the lower 32 bits."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -40,7 +38,7 @@ class Replies:
 
     def owe(self, caller: Client, callee: Client, serial: int, once: Handle) -> bool:
         """The call was sent: from now on the callee may answer it."""
-        key = caller.number * NUMBERS + serial
+        key = (caller.number << 32) | serial
         if callee.owed is None:
             callee.owed = {}
         callee.owed[key] = once
@@ -51,14 +49,14 @@ class Replies:
         """The handle on which the callee may answer this call."""
         if callee.owed is None:
             return None
-        key = caller.number * NUMBERS + serial
+        key = (caller.number << 32) | serial
         return callee.owed.get(key)
 
     def settle(self, caller: Client, callee: Client, serial: int) -> bool:
         """The call is answered, or one of the two is gone: nothing is owed any more."""
         if callee.owed is None:
             return False
-        key = caller.number * NUMBERS + serial
+        key = (caller.number << 32) | serial
         if callee.owed.pop(key, None) is None:
             return False
         caller.awaited -= 1

@@ -127,6 +127,9 @@ class Router:
 
     def dispatch(self, sender: Client, frame: Frame) -> None:
         """Whom is it for?"""
+        if frame.kind > 4:
+            unknown_type(frame)
+            return
         if frame.destination_number >= 0 and sender.number >= 0:
             receiver = self.names.client(frame.destination_number)
         else:
@@ -191,8 +194,6 @@ class Router:
 
     def answer(self, sender: Client, receiver: Client, frame: Frame) -> None:
         """A reply: possible only on the handle that came with the call, and once."""
-        if frame.kind > SIGNAL:
-            raise Refused(ACCESS_DENIED, "Message bus will not accept messages of unknown type")
         once = self.replies.find(receiver, sender, frame.reply_serial)
         if once is None:
             raise denied(sender, receiver, frame)
@@ -327,6 +328,12 @@ def nobody(frame: Frame) -> Refused:
     return Refused(
         SERVICE_UNKNOWN, f"The name {destination} was not provided by any .service files"
     )
+
+
+def unknown_type(frame: Frame) -> None:
+    """The types 5 to 255 mean nothing yet. Without a destination they are for nobody."""
+    if frame.destination() is not None:
+        raise Refused(ACCESS_DENIED, "Message bus will not accept messages of unknown type\n")
 
 
 def check_fds(receiver: Client, frame: Frame) -> None:

@@ -73,7 +73,7 @@ class Connection:
 
     def read(self) -> None:
         """One recvmsg, and every whole message that it completed."""
-        count = receive(self.fd, self.framer)
+        count = receive(self.fd, self.framer, self.client.takes_fds)
         if count > 0:
             self.dispatch()
         elif count == 0:

@@ -42,16 +42,28 @@ def run(settings: Settings, listeners: list[Listener], ready: Callable[[], None]
     """Serve until SIGTERM or SIGINT. `ready` is called once, when clients are being served."""
     loop = uvloop.new_event_loop()
     try:
-        server = Server(loop, settings, listeners)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, loop.stop)
-        loop.add_signal_handler(signal.SIGHUP, server.reload)
-        server.start()
-        ready()
-        loop.run_forever()
-        server.stop()
+        loop.run_until_complete(serve(loop, settings, listeners, ready))
     finally:
         loop.close()
+
+
+async def serve(
+    loop: asyncio.AbstractEventLoop,
+    settings: Settings,
+    listeners: list[Listener],
+    ready: Callable[[], None],
+) -> None:
+    """A coroutine, because the loop must run before the signals are handled: uvloop loses
+    those that come in between, and one may come as soon as somebody has read the address."""
+    ended = asyncio.Event()
+    server = Server(loop, settings, listeners)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, server.reload)
+    server.start()
+    ready()
+    await ended.wait()
+    server.stop()
 
 
 @final

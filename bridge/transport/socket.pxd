@@ -1,4 +1,4 @@
 from bridge.wire.frame cimport Framer
 
-cpdef Py_ssize_t receive(int fd, Framer framer) except -2
+cpdef Py_ssize_t receive(int fd, Framer framer, bint takes_fds) except -2
 cpdef Py_ssize_t send(int fd, list frames, Py_ssize_t offset) except -2

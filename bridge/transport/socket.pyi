@@ -7,8 +7,8 @@ BATCH: int  # frames that one sendmsg takes at the most
 class Truncated(Exception):
     """The kernel had more file descriptors than fit; those received are closed already."""
 
-def receive(fd: int, framer: Framer) -> int:
-    """One recvmsg into the framer; its fds too. Bytes read, 0 at the end, -1: try later.
+def receive(fd: int, framer: Framer, takes_fds: bool) -> int:
+    """One recvmsg into the framer; fds too, if agreed. Bytes read, 0 at the end, -1: try later.
 
     Raises OSError, Truncated (after MSG_CTRUNC: CVE-2020-12049).
     """

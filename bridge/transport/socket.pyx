@@ -52,7 +52,7 @@ class Truncated(Exception):
     """The kernel had more file descriptors than fit; those received are closed already."""
 
 
-cpdef Py_ssize_t receive(int fd, Framer framer) except -2:
+cpdef Py_ssize_t receive(int fd, Framer framer, bint takes_fds) except -2:
     cdef size_t control[CONTROL]
     cdef iovec vector
     cdef msghdr header
@@ -61,8 +61,9 @@ cpdef Py_ssize_t receive(int fd, Framer framer) except -2:
     vector.iov_base = framer.space(<Py_ssize_t *>&vector.iov_len)
     header.msg_iov = &vector
     header.msg_iovlen = 1
-    header.msg_control = control
-    header.msg_controllen = sizeof(control)
+    if takes_fds:  # else the kernel drops what is sent along
+        header.msg_control = control
+        header.msg_controllen = sizeof(control)
     count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
     if count < 0:
         if errno == EAGAIN or errno == EINTR:
@@ -76,17 +77,22 @@ cpdef Py_ssize_t receive(int fd, Framer framer) except -2:
 
 
 cdef int adopt(msghdr *header, Framer framer) except -1:
-    """Hand the received descriptors to the framer, or close them all if some were lost."""
+    """Hand the received descriptors to the framer, or close them all if some were lost.
+
+    The first that come with a message are its own; sd-bus repeats them with every further
+    part it writes, so what comes with later parts is closed.
+    """
     cdef cmsghdr *part = CMSG_FIRSTHDR(header)
     cdef size_t place, count
     cdef int number
     cdef bint lost = header.msg_flags & MSG_CTRUNC
+    cdef bint unwanted = lost or (framer.begun() and len(framer.fds) > 0)
     while part != NULL:
         if part.cmsg_level == SOL_SOCKET and part.cmsg_type == SCM_RIGHTS:
             count = (part.cmsg_len - CMSG_LEN(0)) // sizeof(int)
             for place in range(count):
                 memcpy(&number, CMSG_DATA(part) + place * sizeof(int), sizeof(int))
-                if lost:
+                if unwanted:
                     close(number)
                 else:
                     framer.fds.append(number)

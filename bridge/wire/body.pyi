@@ -3,5 +3,5 @@
 from bridge.wire.frame import Frame
 
 def unpack(frame: Frame) -> tuple[object, ...]:
-    """Arrays become lists (of bytes: bytes), dicts dicts, structs tuples, variants (signature, value);
-    a file descriptor is its index."""
+    """Arrays become lists (of bytes: bytes), dicts dicts, structs tuples, variants (signature,
+    value); a file descriptor is its index."""

@@ -20,6 +20,7 @@ def build(
     body: Sequence[object] = (),
     fds: Sequence[int] = (),
 ) -> Frame:
-    """A little-endian message; flags 1 is NO_REPLY_EXPECTED. A variant is given as (signature, value),
-    a file descriptor as its index in `fds`, which belong to the message from now on, if it is made.
-    ValueError, OverflowError or TypeError: the values are not what the signature says."""
+    """A little-endian message; flags 1 is NO_REPLY_EXPECTED. A variant is given as (signature,
+    value), a file descriptor as its index in `fds`, which belong to the message once it is made.
+    ValueError, OverflowError, TypeError or AttributeError: the values are not what the signature
+    says. The names and texts are checked as a peer's are: ValueError."""

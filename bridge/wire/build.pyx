@@ -14,7 +14,7 @@ from bridge.wire.header cimport (
     DESTINATION, ERROR_NAME, FIXED_PART, INTERFACE, LONGEST_MESSAGE, MEMBER, PATH, REPLY_SERIAL,
     SIGNATURE, UNIX_FDS, measure
 )
-from bridge.wire.reader cimport aligned, le32toh, le64toh  # own inverses: little-endian is its own
+from bridge.wire.reader cimport aligned, le32toh, le64toh  # each is its own inverse
 from bridge.wire.signature cimport FIXED, UNIT, check_signature
 
 from bridge.wire.frame import BadMessage
@@ -37,6 +37,7 @@ def build(
     cdef Py_ssize_t start, total = 0
     cdef unsigned char *head = out.room(FIXED_PART)
     cdef list numbers = list(fds)
+    cdef bytes stamp = None if sender is None else sender.encode()
     cdef const char *error
     head[0] = c'l'
     head[1] = kind
@@ -64,9 +65,7 @@ def build(
         error = measure(out.data, LONGEST_MESSAGE, &total)
         if error != NULL:
             raise BadMessage(error.decode())
-        return admit(
-            out.data, total, None if sender is None else sender.encode(), numbers, len(numbers), NULL
-        )
+        return admit(out.data, total, stamp, numbers, len(numbers), NULL)
     except BadMessage as refused:
         raise ValueError(f"no valid message: {refused}") from None
 

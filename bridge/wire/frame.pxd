@@ -59,6 +59,7 @@ cdef class Framer:
     cdef Py_ssize_t max_message_fds
     cdef unsigned char *space(self, Py_ssize_t *size) except NULL
     cdef int filled(self, Py_ssize_t count) except -1
+    cdef bint begun(self)
     cdef Py_ssize_t length(self) except -1
     cpdef Frame take(self)
     cpdef settle(self)

@@ -1,7 +1,7 @@
 """Bytes of one connection in, checked and stamped D-Bus messages out. Knows no sockets.
 
-Compiled code receives with two more methods of Framer (frame.pxd): `space` says where the next bytes
-go and how many may, `filled` how many came; and it sends `data[:size]` of a Frame.
+Compiled code receives with two more methods of Framer (frame.pxd): `space` says where the next
+bytes go and how many may, `filled` how many came; and it sends `data[:size]` of a Frame.
 """
 
 from typing import final
@@ -20,7 +20,7 @@ class Descriptors:
 
 @final
 class Frame:
-    """One valid message, ready to be written to any receiver: `raw()` has SENDER stamped. Immutable."""
+    """One valid message, ready for any receiver: `raw()` has SENDER stamped. Immutable."""
 
     @property
     def size(self) -> int: ...
@@ -60,14 +60,14 @@ class Frame:
 class Framer:
     """One connection's incoming bytes: feed (or space and filled), take until None, settle.
 
-    All framers of a process receive into one buffer and give it up when they settle, or when another
-    needs it: for one thread only. After BadMessage nothing more can be taken.
+    All framers of a process receive into one buffer and give it up when they settle, or when
+    another needs it: for one thread only. After BadMessage nothing more can be taken.
     """
 
     @property
     def fds(self) -> list[int]:
-        """Received and not yet claimed by a message, in order: whoever receives appends. As with the
-        reference, those that a message leaves over are the next one's."""
+        """Received and not yet claimed by a message, in order: whoever receives appends. As with
+        the reference, those that a message leaves over are the next one's."""
     def __init__(self, max_message_size: int, max_message_fds: int) -> None: ...
     def stamp(self, sender: str) -> None:
         """All frames taken from now on carry this SENDER."""

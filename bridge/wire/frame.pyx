@@ -11,8 +11,8 @@ from libc.string cimport memcpy
 from posix.unistd cimport close
 
 from bridge.wire.header cimport (
-    DESTINATION, ERROR_NAME, FIXED_PART, INTERFACE, LONGEST_MESSAGE, MEMBER, PATH, SENDER,
-    SIGNATURE, Header, measure, rewrite, rewritten_size, scan
+    DESTINATION, ERROR_NAME, FIXED_PART, INTERFACE, LONGEST_FIELDS, LONGEST_MESSAGE, MEMBER, PATH,
+    SENDER, SIGNATURE, Header, measure, rewrite, rewritten_size, scan
 )
 from bridge.wire.intake cimport FRONT, Intake
 from bridge.wire.names cimport is_bus_name, unique_number
@@ -162,8 +162,8 @@ cdef Frame sealed(
         sender_text = <unsigned char *>PyBytes_AS_STRING(sender)
     frame.start = start
     frame.size = start + total - header.size
-    if frame.size > LONGEST_MESSAGE:
-        raise BadMessage("longer than 128 MiB with SENDER")
+    if frame.size > LONGEST_MESSAGE or start > FIXED_PART + LONGEST_FIELDS:
+        raise BadMessage("too long with SENDER")  # it would cost its receiver the connection
     head = <unsigned char *>PyMem_Malloc(frame.size if memory == NULL else start)
     if head == NULL:
         raise MemoryError
@@ -223,6 +223,10 @@ cdef class Framer:
 
     cdef int filled(self, Py_ssize_t count) except -1:
         return self.intake.filled(count)
+
+    cdef bint begun(self):
+        """Has a part of a message come, and been taken by nobody?"""
+        return self.intake.end > self.intake.at
 
     cdef Py_ssize_t length(self) except -1:
         """The length of the first message if all of it is there, else 0."""

@@ -15,6 +15,7 @@ cdef enum:
 
     FIXED_PART = 16  # bytes before the first header field
     LONGEST_MESSAGE = 1 << 27  # 128 MiB
+    LONGEST_FIELDS = 1 << 26  # 64 MiB, as any array
 
 
 cdef struct Header:

@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""A message's header: how long the message is, its fields in one pass, and the header it leaves with.
+"""A message's header: the message's length, the fields in one pass, and the header it leaves with.
 
-It leaves with the known fields in the order they came, and SENDER, which only the bus may say, last.
+That has the known fields in the order they came, and SENDER, which only the bus may say, last.
+Knows no bodies.
 """
 
 from libc.stdint cimport uint32_t
@@ -14,7 +15,6 @@ from bridge.wire.reader cimport (
 from bridge.wire.walk cimport walk
 
 cdef enum:
-    LONGEST_FIELDS = 1 << 26  # 64 MiB, as any array
     CALL = 1
     RETURN = 2
     ERROR = 3
@@ -29,7 +29,7 @@ cdef const char *LOCAL_INTERFACE = b"org.freedesktop.DBus.Local"
 cdef const char *measure(
     const unsigned char *data, Py_ssize_t longest, Py_ssize_t *total
 ) noexcept:
-    """The length of the message from its first 16 bytes; all that can be said of them is checked."""
+    """The length of the message from its first 16 bytes; all that these can tell is checked."""
     cdef bint little = data[0] == c'l'
     cdef Py_ssize_t body, fields
     if not little and data[0] != c'B':
@@ -151,7 +151,7 @@ cdef inline bint obeys(unsigned char code, const unsigned char *value, Py_ssize_
 
 
 cdef inline void keep(Header *header, Py_ssize_t start, Py_ssize_t end) noexcept:
-    """Runs: `at` is where one begins, `size` where it ends. There is one unless fields are dropped."""
+    """Runs: `at` is where one begins, `size` where it ends; one, unless fields are dropped."""
     cdef int run = header.runs
     if run == 0 or aligned(header.kept[run - 1].size, 8) != start:
         header.kept[run].at = <uint32_t>start

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Where one connection's received bytes wait until their message is whole. Knows lengths, no layout.
+"""Where a connection's received bytes wait until their message is whole. Knows lengths, no layout.
 
 All connections receive into one shared buffer, of which each has the use until it settles: what is
 left of a message then moves into memory of its own, and is put in front again when more is to come.
@@ -49,7 +49,7 @@ cdef class Intake:
         cdef Py_ssize_t room = min(self.offer(), count)
         if room:
             memcpy(self.data + self.end, source, room)
-            self.end += room
+            self.filled(room)
         if room < count:
             self.enlarge(self.end - self.at + count - room)
             memcpy(self.data + self.end, source + room, count - room)

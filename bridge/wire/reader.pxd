@@ -1,7 +1,7 @@
-"""Bounds-checked reading of one message in its own byte order: bytes of a peer are read through here.
+"""Bounds-checked reading of one message in its own byte order. Knows no message layout.
 
-Alignment counts from `data`, which is the first byte of the message. Each function says whether it
-succeeded; if not, `error` says in plain words what the message did wrong. Knows no message layout.
+What a peer sent is read through here. Alignment counts from `data`, the first byte of the message.
+Each function says whether it succeeded; if not, `error` says in plain words what was wrong.
 """
 
 from libc.stdint cimport uint32_t, uint64_t

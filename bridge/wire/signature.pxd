@@ -1,4 +1,4 @@
-cdef unsigned char[256] FIXED  # the size, which is the alignment too, of a type of fixed size; else 0
+cdef unsigned char[256] FIXED  # the size (and alignment) of a type of fixed size; else 0
 cdef unsigned char[256] UNIT  # the alignment of any type; 0: no type code
 
 cdef const char *check_signature(

@@ -1,7 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Texts on the wire: is it the UTF-8 that D-Bus allows, and str objects that are made only once."""
 
-from cpython.mem cimport PyMem_Malloc
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
@@ -10,7 +9,8 @@ cdef extern from "Python.h":
     void *PyUnicode_1BYTE_DATA(object)
 
 cdef enum:
-    SLOTS = 1024  # a desktop's interfaces, members and paths in use at one time fit well
+    SLOT_BITS = 10
+    SLOTS = 1 << SLOT_BITS  # a desktop's interfaces, members and paths in use at one time fit well
 
 cdef uint64_t ONES = 0x0101010101010101
 cdef uint64_t HIGHS = 0x8080808080808080
@@ -76,20 +76,20 @@ cdef inline Py_ssize_t character(const unsigned char *data, Py_ssize_t size) noe
 
 
 cdef str shared_text(const unsigned char *data, Py_ssize_t size):
-    """ASCII text as str. Texts seen lately are the same object: no allocation, and hashed already."""
+    """ASCII text as str. One seen lately is the same object: no allocation, and hashed already."""
     cdef uint64_t head, tail
     cdef Py_ssize_t slot
     cdef str known
-    if size < 8 or size > 255:
+    if size > 255:
+        return PyUnicode_DecodeASCII(<char *>data, size, NULL)
+    if size < 8:
         head = tail = 0
-        if size > 255:
-            return PyUnicode_DecodeASCII(<char *>data, size, NULL)
         memcpy(&head, data, size)
     else:
         memcpy(&head, data, 8)
         memcpy(&tail, data + size - 8, 8)
     head = (head ^ (tail << 1 | tail >> 63) ^ <uint64_t>size) * <uint64_t>0x9E3779B97F4A7C15
-    slot = <Py_ssize_t>(head >> 54)
+    slot = <Py_ssize_t>(head >> (64 - SLOT_BITS))
     known = <str>slots[slot]
     if len(known) != size or memcmp(PyUnicode_1BYTE_DATA(known), data, size):
         known = PyUnicode_DecodeASCII(<char *>data, size, NULL)

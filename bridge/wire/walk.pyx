@@ -61,7 +61,7 @@ cdef bint walk(
     cdef Level[DEEPEST] levels
     cdef unsigned char[DEEPEST][256] variant_ends  # touched only as deep as variants go
     cdef Py_ssize_t top = 0
-    cdef Reader r = reader[0]  # a copy whose address nobody keeps: the compiler holds it in registers
+    cdef Reader r = reader[0]  # a copy that nobody else sees: the compiler holds it in registers
     cdef const unsigned char *type = signature + place
     cdef unsigned char code
     cdef Span span
@@ -241,7 +241,8 @@ cdef list first_texts(Reader *r, const unsigned char *signature, Py_ssize_t size
                 short_text(r, &span)
             else:
                 text(r, &span)
-            found.append((chr(code), PyUnicode_DecodeUTF8(<char *>r.data + span.at, span.size, NULL)))
+            value = PyUnicode_DecodeUTF8(<char *>r.data + span.at, span.size, NULL)
+            found.append((chr(code), value))
             place += 1
             continue
         found.append(None)

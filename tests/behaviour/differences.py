@@ -16,10 +16,11 @@ DIFFERENCES = {
     each.rule: each
     for each in (
         Difference(
-            "the address of an answer before Hello",
-            ":not.active.yet",
-            None,
-            "the client has no name yet, and a made-up one helps nobody",
+            "header field 10 of another type",
+            "closed",
+            "open",
+            "libdbus reserves 10 for an object path of its unfinished containers; the specification"
+            " knows no field 10, so it is an unknown field and is stripped",
         ),
         Difference(
             "a reply that nobody asked for",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.behaviour.differences import expected
 from tests.buses import Bus
 from tests.frames import BAD, GOOD, variants
 from tests.raw import (
@@ -77,9 +78,15 @@ def test_sender_is_overwritten(a: Client, b: Client, order: str, place: str, lie
 
 @BOTH
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-@pytest.mark.parametrize("code", [10, 11, 127, 255])
 @pytest.mark.parametrize(
-    ("kind", "value"), [("s", "x"), ("u", 7), ("a{sv}", {"a": ("s", "b")}), ("(yv)", (1, ("t", 2)))]
+    ("code", "kind", "value"),
+    [
+        (10, "o", "/container"),
+        (11, "s", "x"),
+        (11, "u", 7),
+        (127, "a{sv}", {"a": ("s", "b")}),
+        (255, "(yv)", (1, ("t", 2))),
+    ],
 )
 def test_unknown_header_fields_are_stripped(
     a: Client, b: Client, order: str, place: str, code: int, kind: str, value: object
@@ -90,6 +97,11 @@ def test_unknown_header_fields_are_stripped(
     got = b.receive("S")
     assert code not in got.fields
     assert (got.sender, got.args, got.path) == (a.name, ["x"], "/t")
+
+
+def test_the_field_number_that_the_reference_reserves(bus: Bus, a: Client, b: Client) -> None:
+    a.send(SIGNAL, [*call_fields(b.name, "/t", "t.T", "S"), (10, "s", "x")])
+    assert ("open" if a.is_open() else "closed") == expected(bus.kind, "header field 10 of another type")
 
 
 @BOTH

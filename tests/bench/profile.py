@@ -20,7 +20,7 @@ from tests.bench.targets import KINDS, Failure, Target, target
 ROOMS = {
     "kernel": r"^\[|/vmlinux|\.ko",
     "loop": r"uvloop|libuv",
-    "python": r"/(lib)?python3[\d.]*(\.so[\d.]*)?$|lib-dynload",
+    "python": r"/(lib)?python3[\d.]*(\.so[\d.]*)?$|lib-dynload|/Python-3",
     "libc": r"/(libc|libm|ld-linux[\w-]*|libpthread)[-\d.]*\.so|vdso",
 }
 LENGTH = Length(2.0, 0.2)
@@ -61,10 +61,13 @@ def symbol(text: str) -> str:
 
 
 def by_callgrind(one: Target, name: str, directory: Path) -> Rows:
-    """Instructions counted, start included; user mode only, and no time."""
+    """Instructions counted, from the first client on; user mode only, and no time."""
     data = directory / "callgrind.out"
-    slow = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={data}", *one.program]
-    with Bus(one._replace(program=slow)) as bus:
+    slow = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no"]
+    with Bus(one._replace(program=[*slow, f"--callgrind-out-file={data}", *one.program])) as bus:
+        subprocess.run(
+            ["callgrind_control", "-i", "on", str(bus.pid)], check=True, capture_output=True
+        )
         run(bus, name, LENGTH)
     shown = subprocess.run(
         ["callgrind_annotate", "--threshold=95", str(data)],
@@ -72,9 +75,9 @@ def by_callgrind(one: Target, name: str, directory: Path) -> Rows:
         capture_output=True,
         text=True,
     )
-    pattern = r" *[\d,]+ \( *([\d.]+)%\) +\S*?:(.*?)(?: \[(.*)\])?$"
+    pattern = r" *[\d,]+ \( *([\d.]+)%\) +(\S*?):(.*?)(?: \[(.*)\])?$"
     found = (re.match(pattern, line) for line in shown.stdout.splitlines())
-    return [(float(hit[1]), hit[3] or "", symbol(hit[2])) for hit in found if hit]
+    return [(float(hit[1]), hit[4] or hit[2], symbol(hit[3])) for hit in found if hit]
 
 
 def show(rows: Rows, top: int) -> str:

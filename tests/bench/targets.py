@@ -81,9 +81,12 @@ def target(text: str) -> Target:
 
 
 def ours() -> list[str]:
-    """The command as installed, or the module in the checkout."""
+    """The command as installed, or the same from the checkout."""
     installed = Path(sys.executable).with_name("bus1-daemon")
-    return [str(installed)] if installed.exists() else [sys.executable, "-m", "bridge.cli.daemon"]
+    if installed.exists():
+        return [str(installed)]
+    path, start = f"sys.path.insert(0, {str(ROOT)!r})", "from bridge.cli.daemon import main"
+    return [sys.executable, "-c", f"import sys; {path}; {start}; sys.exit(main())"]
 
 
 def find(program: str) -> str:

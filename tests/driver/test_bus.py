@@ -221,10 +221,12 @@ def test_queries_for_somebody(a: Client, b: Client, name: str) -> None:
     assert len(listed) == len(set(listed))
 
 
-def test_what_runs_need_not_be_started(caller: Caller) -> None:
-    caller.ask("RequestName", "su", "x.y", 0)
-    for name in ("x.y", caller.name, DRIVER):
-        assert caller.ask("StartServiceByName", "su", name, 0).args == [2]
+def test_nothing_is_started(a: Client, name: str) -> None:
+    """Whoever has no service file cannot be started, not even one who runs already."""
+    a.ask("RequestName", "su", name, 0)
+    for each in (name, a.name, "x.y"):
+        nothing = f"!ServiceUnknown The name {each} was not provided by any .service files"
+        assert str(a.ask("StartServiceByName", "su", each, 0)) == nothing
 
 
 def test_id_and_reload(caller: Caller) -> None:

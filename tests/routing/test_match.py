@@ -5,6 +5,7 @@ a matching rule once; and when all are gone, nothing is left.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from bridge.routing.credentials import Credentials
 from bridge.routing.match import Index
 from bridge.routing.names import Names
 from bridge.routing.rule import Rule
+from bridge.routing.shape import Shape, shape_of
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
 from bus1.bus import Bus
@@ -183,20 +185,16 @@ RULES = st.fixed_dictionaries(
 ).map(consistent)
 
 
+def some(keys: Keys, chosen: list[str]) -> Keys:
+    return {key: value for key, value in keys.items() if key in chosen}
+
+
+KEYS = ["type", "interface", "member", "path", "path_namespace", "sender", "eavesdrop"]
+ARGUMENT_KEYS = ["arg0", "arg0path", "arg0namespace", "arg1", "arg1path", "arg3path", "arg5"]
 SMALL_RULES = st.one_of(
-    st.lists(
-        st.sampled_from(["type", "interface", "member", "path", "sender"]), max_size=5
-    ).flatmap(
-        lambda chosen: RULES.map(lambda keys: {k: v for k, v in keys.items() if k in chosen})
-    ),
-    st.lists(
-        st.sampled_from(
-            ["path_namespace", "arg0", "arg0path", "arg0namespace", "arg1", "arg1path", "arg6path"]
-        ),
-        max_size=3,
-    ).flatmap(
-        lambda chosen: RULES.map(lambda keys: {k: v for k, v in keys.items() if k in chosen})
-    ),
+    st.builds(some, RULES, st.lists(st.sampled_from(KEYS), max_size=5)),
+    st.builds(some, RULES, st.lists(st.sampled_from(KEYS + ARGUMENT_KEYS * 2), max_size=4)),
+    st.builds(some, RULES, st.lists(st.sampled_from([*ARGUMENT_KEYS, "member"]), max_size=3)),
     RULES,
 )
 
@@ -214,6 +212,17 @@ ARGUMENTS = st.lists(
     ),
     max_size=8,
 )
+
+
+def open_value(shape: Shape, known: Rule) -> str | None:
+    """The value of the key that many values can satisfy."""
+    if shape.namespace:
+        return known.path
+    return (
+        dict(zip(known.places, known.values, strict=True))[shape.places[shape.opened]]
+        if (shape.opened >= 0)
+        else None
+    )
 
 
 class Machine(RuleBasedStateMachine):
@@ -252,15 +261,15 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 2))
     def leave(self, who: int) -> None:
-        """A rule goes with its client, and with the one whose unique name it has."""
+        """A rule goes with its client, and with one that has rules and whose unique name it has."""
         gone = self.clients[who]
+        names = {gone.unique} if any(client is gone for client, _ in self.held) else set()
         self.world.leave(gone)
         self.clients[who] = self.world.join()
         self.held = [
             (client, keys)
             for client, keys in self.held
-            if client is not gone
-            and gone.unique not in (keys.get("sender"), keys.get("destination"))
+            if client is not gone and not names & {keys.get("sender"), keys.get("destination")}
         ]
 
     @rule(who=st.integers(0, 2), name=st.sampled_from(WELL_KNOWN[:2]), flags=st.integers(0, 7))
@@ -290,6 +299,28 @@ class Machine(RuleBasedStateMachine):
         names = lambda of_sender: self.names(source)  # noqa: E731
         self.expect(
             found, [who for who, keys in self.held if fits(keys, frame, types, body, names)]
+        )
+
+    @rule(which=st.integers(0, 1000), sender=st.integers(0, 3), miss=st.booleans())
+    def broadcast_what_is_wanted(self, which: int, sender: int, miss: bool) -> None:
+        """A message made to a rule's measure, or with one argument that is not."""
+        if not self.held:
+            return
+        keys = self.held[which % len(self.held)][1]
+        wanted = {
+            int(key[3:].removesuffix("path").removesuffix("namespace")): value
+            for key, value in keys.items()
+            if key.startswith("arg")
+        }
+        texts = [wanted.get(number, "x") for number in range(max(wanted, default=-1) + 1)]
+        if miss and texts:
+            texts[which % len(texts)] += "/"
+        self.broadcast(
+            sender,
+            keys.get("path", keys.get("path_namespace", "/a/b")),
+            keys.get("interface", "i.A"),
+            keys.get("member", "M"),
+            [("s", text) for text in texts],
         )
 
     @rule(
@@ -350,6 +381,27 @@ class Machine(RuleBasedStateMachine):
     def expect(found: list[Client], expected: list[Client]) -> None:
         assert len(set(found)) == len(found), "each client once"
         assert set(found) == set(expected)
+
+    @invariant()
+    def shapes_count_what_leads_to_their_rules(self) -> None:
+        if not hasattr(self, "held"):
+            return
+        for shape in self.world.index.order:
+            held = {
+                known: known
+                for client in self.clients
+                for known in client.rules or []
+                if isinstance(known, Rule)
+                and known.destination is None
+                and shape_of(known) == shape.key
+            }
+            assert held, "a shape without rules"
+            opened = [text for known in held if (text := open_value(shape, known)) is not None]
+            assert shape.texts == Counter(opened)
+            assert shape.ordered == sorted(set(opened))
+            shorter = [text for text in set(opened) if text.endswith("/") or not shape.inner]
+            assert shape.lengths == Counter(map(len, shorter))
+            assert not shape.places or shape.members == Counter(known.member for known in held)
 
     @invariant()
     def a_client_has_its_rules(self) -> None:

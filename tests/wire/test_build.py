@@ -62,6 +62,15 @@ def foreign(kind: str, value: Any) -> Any:
     return value
 
 
+def plain(value: Any) -> Any:
+    """dbus-fast's value as it stands in the golden file."""
+    if isinstance(value, Variant):
+        return [value.signature, plain(value.value)]
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple | bytes) else value
+
+
 LITTLE = [golden for golden in GOLDEN if golden["little"]]
 
 
@@ -98,22 +107,22 @@ def test_another_marshaller_makes_the_same_message(golden: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: str(golden["name"]))
 def test_another_unmarshaller_reads_the_golden_frames(golden: dict[str, Any]) -> None:
-    message = Unmarshaller(io.BytesIO(bytes.fromhex(golden["hex"]))).unmarshall()
+    stream: Any = io.BytesIO(bytes.fromhex(golden["hex"]))
+    message = Unmarshaller(stream).unmarshall()
     assert message is not None
     for code, name in NAMES.items():
         assert (getattr(message, name) or None) == golden["fields"].get(code)
     assert message.signature == golden["signature"]
-    assert message.body == [
-        foreign(*pair)
-        for pair in zip(model.split(golden["signature"]), golden["body"], strict=True)
-    ]
+    assert plain(message.body) == golden["body"]
 
 
 @settings(max_examples=200, deadline=None)
 @given(bodies)
 def test_what_is_built_is_what_the_model_makes(case: tuple[str, tuple[object, ...]]) -> None:
     signature, body = case
-    frame = build(4, serial=3, path="/", interface="a.b", member="C", signature=signature, body=body)
+    frame = build(
+        4, serial=3, path="/", interface="a.b", member="C", signature=signature, body=body
+    )
     fields = [(1, ("o", "/")), (2, ("s", "a.b")), (3, ("s", "C"))]
     fields += [(8, ("g", signature))] if signature else []
     fields += [(7, ("s", "org.freedesktop.DBus"))]
@@ -190,7 +199,7 @@ def test_what_cannot_be_built(
     [{"path": "x"}, {"interface": "x"}, {"member": "a.b"}, {"destination": "x"}, {"serial": 0}],
 )
 def test_the_bus_sends_nothing_that_it_would_not_accept(fields: dict[str, Any]) -> None:
-    given = {"serial": 3, "path": "/", "interface": "a.b", "member": "C"} | fields
+    given: dict[str, Any] = {"serial": 3, "path": "/", "interface": "a.b", "member": "C"} | fields
     with pytest.raises(ValueError, match="no valid message"):
         build(4, **given)
 

@@ -11,12 +11,18 @@ from bridge.wire import names
 from tests.wire import model, reference
 
 LONG = "a." + "b" * 253
+DICTS = "a{y" * 32 + "y" + "}" * 32
+
+
+def words(text: str) -> list[str]:
+    return text.split("|")
+
 
 TABLE: list[tuple[Callable[[str], bool], list[str], list[str]]] = [
     (
         names.is_bus_name,
         [":1.42", ":", ":a", ":.a", ":1.-_", "a.b", "org.freedesktop.DBus", "-a._b", "a.b-c", LONG],
-        ["", "a", ".a.b", "a.b.", "a..b", "1a.b", "a.1b", "a.b c", "a.é", ":1.", ":1..2", "::", LONG + "x"],
+        [*words("|a|.a.b|a.b.|a..b|1a.b|a.1b|a.b c|a.é|:1.|:1..2|::"), LONG + "x"],
     ),
     (names.is_unique_name, [":1.42", ":x.y"], ["a.b", "", "1.42"]),
     (names.is_well_known_name, ["a.b", "a-b.c"], [":1.42", "a", ""]),
@@ -24,10 +30,14 @@ TABLE: list[tuple[Callable[[str], bool], list[str], list[str]]] = [
     (
         names.is_interface,
         ["a.b", "_._", "org.freedesktop.DBus", "a1.b2", LONG],
-        ["", "a", "a.", ".a", "a..b", "a.1b", "1a.b", "a-b.c", ":1.2", "a.b\0", "a.b\n", LONG + "x"],
+        [*words("|a|a.|.a|a..b|a.1b|1a.b|a-b.c|:1.2|a.b\0|a.b\n"), LONG + "x"],
     ),
     (names.is_error_name, ["a.b", "org.freedesktop.DBus.Error.Failed"], ["a", "a.b-c", ""]),
-    (names.is_member, ["a", "_", "Hello2", "x" * 255], ["", "a.b", "1a", "a-b", "é", "x" * 256, "a\0"]),
+    (
+        names.is_member,
+        ["a", "_", "Hello2", "x" * 255],
+        ["", "a.b", "1a", "a-b", "é", "x" * 256, "a\0"],
+    ),
     (
         names.is_object_path,
         ["/", "/a", "/a/b", "/_/1/Z", "/" + "a" * 100_000],
@@ -35,12 +45,16 @@ TABLE: list[tuple[Callable[[str], bool], list[str], list[str]]] = [
     ),
     (
         names.is_signature,
-        ["", "s", "a{sv}", "(i(ss))", "aaay", "a" * 32 + "y", "(" * 32 + "y" + ")" * 32, "y" * 255]
-        # As the reference counts: arrays in a row, structs and dict entries, each for itself.
-        + ["a" * 32 + "(" + "a" * 32 + "y)", "(" * 32 + "a{y" * 32 + "y" + "}" * 32 + ")" * 32],
-        ["a", "()", "(", ")", "{ss}", "a{s}", "a{vs}", "a{sss}", "a{(s)s}", "a{ass}", "a(i}", "{i)"]
-        + ["(a)", "a{", "r", "e", "é", "\0", "a" * 33 + "y", "(" * 33 + "y" + ")" * 33, "y" * 256]
-        + ["a{y" * 33 + "y" + "}" * 33, "a()", "a{}", "(i}", "a{si)", "aa{ss", "z", "s\0"],
+        ["", "s", "a{sv}", "(i(ss))", "aaay"],
+        words(
+            "a|()|(|)|{ss}|a{s}|a{vs}|a{sss}|a{(s)s}|a{ass}|a{a{ss}s}"
+            "|a(i}|{i)|(a)|a{|a()|a{}|(i}|a{si)|aa{ss|r|e|z|é|\0|s\0"
+        ),
+    ),
+    (
+        names.is_signature,  # as the reference counts: arrays in a row, structs and dict entries
+        ["a" * 32 + "y", "a" * 32 + "(" + "a" * 32 + "y)", "y" * 255, "(" * 32 + DICTS + ")" * 32],
+        ["a" * 33 + "y", "(" * 33 + "y" + ")" * 33, "a{y" * 33 + "y" + "}" * 33, "y" * 256],
     ),
 ]
 
