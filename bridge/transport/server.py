@@ -33,7 +33,6 @@ from policy.limits import Limits
 
 log = logging.getLogger("bus1.server")
 
-BACKLOG = 16  # connections accepted in one go before others are served again
 SHARES = 4  # connections of one user that may be full at the same time
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -130,21 +129,19 @@ class Server:
                 self.loop.remove_reader(listener.socket)
 
     def accept(self, listener: Listener) -> None:
-        """Some clients are waiting to connect."""
-        for _ in range(BACKLOG):
-            try:
-                accepted, _ = listener.socket.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in OUT_OF_DESCRIPTORS:
-                    raise
-                self.turn_away(listener, error)
-                return
-            self.welcome(accepted, listener)
-            if len(self.incomplete) >= self.limits.max_incomplete_connections:
-                self.deafen()
-                return
+        """Somebody wants to connect. One at a time: if more do, the loop calls again."""
+        try:
+            accepted, _ = listener.socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in OUT_OF_DESCRIPTORS:
+                raise
+            self.turn_away(listener, error)
+            return
+        self.welcome(accepted, listener)
+        if len(self.incomplete) >= self.limits.max_incomplete_connections:
+            self.deafen()
 
     def welcome(self, accepted: socket.socket, listener: Listener) -> None:
         """Somebody connected: find out who, and begin the handshake."""

@@ -1,0 +1,137 @@
+"""A bus without sockets: the real router on the real core, with names, match index and driver.
+
+A `Party` is a test client (tests/raw.py) whose socket is a function call. It reads its peer's
+queue as a connection does, and only when it is told to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from bridge.driver.driver import Driver
+from bridge.routing.credentials import Credentials
+from bridge.routing.router import Router
+from bridge.wire.frame import Frame, Framer
+from bus1 import DATA, ONCE_DROPPED, Bus
+from bus1.quota import Limits as Quota
+from policy.limits import Limits
+from tests import raw
+
+GUID = "0123456789abcdef0123456789abcdef"
+UID = 1000
+PLENTY = 1 << 30
+
+
+def quota(**kinds: int) -> Quota:
+    """Plenty of everything but of these."""
+    every = {"bytes": PLENTY, "messages": PLENTY, "handles": PLENTY, "fds": PLENTY}
+    return Quota(**(every | kinds))
+
+
+class Party(raw.Client):
+    """A client of the world. `take` and `seen` give what it can read now, without a barrier."""
+
+    def __init__(self, world: World, credentials: Credentials, fds: bool, hello: bool) -> None:
+        self.world = world
+        self.client = world.router.admit(credentials, fds)
+        self.framer = Framer(1 << 20, 16)
+        self.kept: list[Frame] = []
+        self.stamps: list[int] = []
+        self.serial = 0
+        self.unread = []
+        self.fds = []
+        self.name = ""
+        world.parties.append(self)
+        if hello:
+            self.hello()
+
+    def hello(self) -> None:
+        self.name = self.ask("Hello").args[0]
+        self.take()
+
+    def write(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        self.framer.fds.extend(os.dup(fd) for fd in fds)
+        self.framer.feed(data)
+        while (frame := self.framer.take()) is not None:
+            self.world.router.route(self.client, frame)
+            if self.client.active():
+                self.framer.stamp(self.client.unique)
+        self.framer.settle()
+
+    def read(self) -> raw.Message:
+        while (delivery := self.client.peer.receive()) is not None:
+            if delivery.kind == ONCE_DROPPED:
+                frame: Any = self.world.router.no_reply(self.client, delivery)
+            elif delivery.kind != DATA:
+                self.world.router.forget(self.client, delivery)
+                continue
+            else:
+                frame = delivery.payload
+            self.kept.append(frame)  # as long as it lives, so do its descriptors
+            self.stamps.append(delivery.stamp)
+            message = raw.parse(frame.raw())
+            message.fds = list(frame.fds.numbers) if frame.fds else []
+            return message
+        raise raw.Closed("nothing to read")
+
+    def take(self) -> list[raw.Message]:
+        messages, self.unread = self.unread, []
+        with suppress(raw.Closed):
+            while True:
+                messages.append(self.read())
+        return messages
+
+    def asked(self, member: str, *args: Any, **options: Any) -> str:
+        """A call and its answer in short, an error with its text."""
+        answer = self.ask(member, *args, **options)
+        return f"{answer} {answer.args[0]}" if answer.kind == raw.ERROR else str(answer)
+
+    def close(self) -> None:
+        self.world.parties.remove(self)
+        self.framer.close()
+        self.world.router.leave(self.client)
+        self.kept.clear()
+
+
+class World:
+    """One bus. `bus_uid` is who runs it; clients are of UID unless told otherwise."""
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        user: Quota | None = None,
+        peer: Quota | None = None,
+        bus_uid: int = UID,
+    ) -> None:
+        self.core = Bus(limits=user or quota(), peer_limits=peer or quota())
+        self.own = Credentials(bus_uid, os.getpid())
+        self.router = Router(self.core, limits or Limits(), self.own, GUID)
+        self.router.driver = Driver(self.router)
+        self.parties: list[Party] = []
+
+    def connect(
+        self,
+        *,
+        uid: int | None = UID,
+        pid: int | None = None,
+        fds: bool = True,
+        hello: bool = True,
+    ) -> Party:
+        return Party(self, Credentials(uid, pid), fds, hello)
+
+    def end(self) -> None:
+        """Everybody leaves, and nothing is left."""
+        for party in list(self.parties):
+            party.close()
+        router = self.router
+        left = (router.peer.handles, router.peer.nodes, router.users, router.active)
+        assert left == ({}, {}, {}, 0)
+        assert router.names.clients == {}
+        assert router.names.table == {}
+        assert router.matches.count == 0
+        (user,) = self.core.users.values()
+        assert user is router.peer.user
+        assert (user.bytes, user.messages, user.handles, user.fds) == (0, 0, 0, 0)
