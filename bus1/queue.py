@@ -15,8 +15,6 @@ from typing import Any
 from bus1.message import Message
 from bus1.quota import Account
 
-SPARE = 64  # taken places that are worth closing up
-
 
 class Queue:
     """`peer` is None once closed; `reader` is whatever the embedding wants to find here."""
@@ -117,9 +115,9 @@ class Queue:
         self.entries[self.head] = None  # type: ignore[call-overload]
         self.head += 1
         if self.head == len(self.entries):
-            self.entries.clear()
+            del self.entries[:]
             self.head = 0
-        elif self.head >= SPARE and 2 * self.head > len(self.entries):
+        elif self.head >= 64 and 2 * self.head > len(self.entries):  # worth closing up
             del self.entries[: self.head]
             self.head = 0
         return message
@@ -173,7 +171,7 @@ class Queue:
             if entry is message:
                 del self.entries[place]
                 if self.head == len(self.entries):
-                    self.entries.clear()
+                    del self.entries[:]
                     self.head = 0
                 return True
             if entry.stamp != message.stamp:

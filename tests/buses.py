@@ -40,7 +40,10 @@ def need(program: str) -> str:
 def need_module(module: str) -> None:
     """A module of the system's own Python (Debian's python3-dbus, python3-gi, ...)."""
     need(SYSTEM_PYTHON)
-    if subprocess.run([SYSTEM_PYTHON, "-c", f"import {module}"], capture_output=True).returncode:
+    found = subprocess.run(
+        [SYSTEM_PYTHON, "-c", f"import {module}"], capture_output=True, check=False
+    )
+    if found.returncode:
         missing(f"{SYSTEM_PYTHON} has no module {module}")
 
 

@@ -1,4 +1,4 @@
-"""Golden messages, right and wrong, with `{to}` for their destination; used by wire and hostile tests."""
+"""Golden messages, right and wrong, for any destination and byte order."""
 
 from __future__ import annotations
 

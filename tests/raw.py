@@ -1,4 +1,4 @@
-"""A D-Bus client on a blocking socket, for tests: it sends any bytes and keeps the order of what comes.
+"""A D-Bus client on a blocking socket, for tests: it sends any bytes and keeps the order of arrival.
 
 It shares no code with the bus: marshalling is its own, for both byte orders.
 """
@@ -151,7 +151,7 @@ class Message:
     args = property(lambda self: unpack(self.signature, self.body, self.order))
 
     def __str__(self) -> str:
-        """Short, for lists of what somebody saw: '=(1)', '!NameHasNoOwner', 'Ping()', 'NameLost(:1.3)'."""
+        """Short, for lists of what somebody saw: '=(1)', '!NameHasNoOwner', 'NameLost(:1.3)'."""
         if self.kind == ERROR:
             return "!" + str(self.error).rpartition(".")[2]
         values = ",".join(str(arg) for arg in self.args)
@@ -170,7 +170,10 @@ def build(
     body: bytes | None = None,
     version: int = 1,
 ) -> bytes:
-    """A message, as right or wrong as the caller wants it. A field is (code, value) or (code, type, value)."""
+    """A message, as right or wrong as the caller wants it.
+
+    A field is (code, value), or (code, type, value) for another type than it should have.
+    """
     body = pack(signature, args, order) if body is None else body
     listed = [
         (each[0], (FIELD_TYPE[each[0]], each[1]) if len(each) == 2 else each[1:]) for each in fields

@@ -33,9 +33,11 @@ class Credentials(NamedTuple):
 
 
 def command(pid: int) -> str:
-    """The name of a process now, `?` if it is gone. Only for people: pids are reused."""
+    """The name of a process now, `?` if it is gone. Only for people: pids are reused, and a
+    process calls itself what it likes: it cannot make a line of the log, though."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().rstrip("\n")
+            text = file.read().rstrip("\n")
     except OSError:
         return "?"
+    return "".join(each if each.isprintable() else "?" for each in text)

@@ -5,13 +5,14 @@ from bridge.routing.match cimport Index
 from bridge.routing.names cimport Names
 from bridge.routing.replies cimport Replies
 from bridge.wire.frame cimport Frame
+from bus1.bus cimport Bus
 from bus1.node cimport Handle
 from bus1.peer cimport Peer
 from bus1.transaction cimport multicast
 
 @cython.final
 cdef class Router:
-    cdef readonly object bus
+    cdef readonly Bus bus
     cdef readonly object limits
     cdef readonly object credentials
     cdef readonly str guid
@@ -23,6 +24,7 @@ cdef class Router:
     cdef public object driver
     cdef public long long active
     cdef unsigned int last_serial
+    cpdef route(self, Client sender, Frame frame)
     @cython.locals(receiver=Client)
     cdef dispatch(self, Client sender, Frame frame)
     @cython.locals(handle=Handle)

@@ -44,11 +44,10 @@ CALL: Final = 1
 RETURN: Final = 2
 ERROR: Final = 3
 SIGNAL: Final = 4
-NO_REPLY_EXPECTED: Final = 1
 NO_AUTO_START: Final = 2
 
-# All anonymous connections are one user.
-NOBODY: Final = -1
+# All anonymous connections are one user, with the uid that is nobody's: (uid_t) -1.
+NOBODY: Final = 0xFFFFFFFF
 # How dbus-daemon addresses those who have not said Hello.
 NAMELESS: Final = ":not.active.yet"
 
@@ -79,6 +78,7 @@ class Router:
         self.credentials = credentials
         self.guid = guid
         self.peer = bus.connect(payer(credentials))
+        self.peer.reset(bus.limits)  # no connection's limit: it holds a handle to every client
         self.names = Names()
         self.matches = Index()
         self.replies = Replies(limits.max_replies_per_connection)
@@ -89,9 +89,13 @@ class Router:
     # ------------------------------------------------------------- coming and going
 
     def admit(self, credentials: Credentials, takes_fds: bool) -> Client:
-        """A new client, authenticated and still without a name."""
+        """A new client, authenticated and still without a name. Raises Disconnect."""
         peer = self.bus.connect(payer(credentials))
-        return Client(peer, self.peer, credentials, takes_fds)
+        try:
+            return Client(peer, self.peer, credentials, takes_fds)
+        except Quota:
+            peer.close()
+            raise Disconnect("there is no room for one more client") from None
 
     def join(self, client: Client) -> None:
         """The client said Hello: it gets its unique name."""
@@ -169,10 +173,11 @@ class Router:
 
     def call(self, sender: Client, receiver: Client, frame: Frame) -> None:
         """A method call: it carries the right to answer once, unless no reply is wanted."""
-        if frame.flags & NO_REPLY_EXPECTED:
+        if frame.flags & 1:  # NO_REPLY_EXPECTED
             self.signal(sender, receiver, frame)
             return
-        check_fds(receiver, frame)
+        if frame.fd_count:
+            check_fds(receiver)
         once = self.replies.expect(sender, receiver, frame.serial)
         try:
             sender.peer.send(
@@ -184,7 +189,8 @@ class Router:
 
     def signal(self, sender: Client, receiver: Client, frame: Frame) -> None:
         """A unicast that nobody answers."""
-        check_fds(receiver, frame)
+        if frame.fd_count:
+            check_fds(receiver)
         try:
             sender.peer.send(
                 self.right(sender, receiver), frame, frame.size, frame.fds, frame.fd_count
@@ -197,7 +203,8 @@ class Router:
         once = self.replies.find(receiver, sender, frame.reply_serial)
         if once is None:
             raise denied(sender, receiver, frame)
-        check_fds(receiver, frame)
+        if frame.fd_count:
+            check_fds(receiver)
         try:
             sender.peer.send(once, frame, frame.size, frame.fds, frame.fd_count)
         except Quota:
@@ -336,9 +343,9 @@ def unknown_type(frame: Frame) -> None:
         raise Refused(ACCESS_DENIED, "Message bus will not accept messages of unknown type\n")
 
 
-def check_fds(receiver: Client, frame: Frame) -> None:
+def check_fds(receiver: Client) -> None:
     """File descriptors go only to those who negotiated them."""
-    if frame.fd_count and not receiver.takes_fds:
+    if not receiver.takes_fds:
         raise Refused(
             NOT_SUPPORTED,
             "Tried to send message with Unix file descriptors to a client that doesn't support "

@@ -2,7 +2,9 @@ cimport cython
 
 from bridge.routing.client cimport Client
 from bridge.routing.router cimport Router
+from bridge.transport.socket cimport receive, send
 from bridge.wire.frame cimport Frame, Framer
+from bus1.bus cimport Bus
 from bus1.message cimport Message
 from bus1.peer cimport Peer
 from bus1.queue cimport Queue
@@ -29,6 +31,9 @@ cdef class Connection:
     cpdef flush(self)
     @cython.locals(frame=Frame, frames=list, count=cython.Py_ssize_t)
     cdef bint write(self) except -1
-    @cython.locals(queue=Queue, message=Message, frames=list, place=cython.Py_ssize_t)
+    @cython.locals(queue=Queue, message=Message, frames=list, place=cython.Py_ssize_t, most=cython.Py_ssize_t)
     cdef list batch(self)
     cdef bint hear(self, Message notice, Py_ssize_t place) except -1
+
+@cython.locals(ready=list, queue=Queue, reader=Connection)
+cpdef flush_ready(Bus bus)

@@ -11,6 +11,7 @@ from bridge.routing.errors import Disconnect
 from bridge.routing.router import Router
 from bridge.transport.socket import BATCH, Truncated, receive, send
 from bridge.wire.frame import BadMessage, Frame, Framer
+from bus1.bus import Bus
 from bus1.message import ONCE_DROPPED, Message
 from bus1.peer import Peer
 
@@ -69,7 +70,7 @@ class Connection:
             self.server.drop(self, None)  # it is gone, as by ECONNRESET
         except Exception:
             self.server.blame_self(self)
-        self.server.flush_ready()
+        flush_ready(self.router.bus)
 
     def read(self) -> None:
         """One recvmsg, and every whole message that it completed."""
@@ -92,8 +93,8 @@ class Connection:
                 self.server.complete(self)
             frame = framer.take()
         framer.settle()
-        if bool(framer.fds) != self.partial:
-            self.partial = not self.partial
+        if framer.fds or self.partial:
+            self.partial = bool(framer.fds)
             self.server.watch_partial(self, self.partial)
 
     # --------------------------------------------------------------------- writing
@@ -133,9 +134,9 @@ class Connection:
         """What the queue holds, as far as one sendmsg takes it. It stays there until written."""
         queue = self.peer.queue
         frames: list[Frame] = []
-        place = 0
+        place, most = 0, BATCH
         message = queue.peek(0)
-        while message is not None and place < BATCH:
+        while message is not None and place < most:
             if message.kind and message.payload is None and not self.hear(message, place):
                 message = queue.peek(0) if not place else None
                 continue
@@ -163,7 +164,7 @@ class Connection:
         self.blocked = False
         self.server.stop_waiting(self)
         self.flush()
-        self.server.flush_ready()
+        flush_ready(self.router.bus)
 
     # ------------------------------------------------------------------------- end
 
@@ -174,3 +175,14 @@ class Connection:
         self.framer.close()
         self.router.leave(self.client)
         self.client.credentials.close()
+
+
+def flush_ready(bus: Bus) -> None:
+    """Let everybody write for whom the last batch left something in the queue."""
+    ready = bus.take_ready()
+    while ready:
+        for queue in ready:
+            reader: Connection | None = queue.reader  # type: ignore[assignment]
+            if reader is not None:
+                reader.flush()
+        ready = bus.take_ready()

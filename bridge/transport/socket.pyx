@@ -33,6 +33,7 @@ cdef extern from "<sys/socket.h>" nogil:
     unsigned char *CMSG_DATA(cmsghdr *)
     size_t CMSG_SPACE(size_t)
     size_t CMSG_LEN(size_t)
+    Py_ssize_t recv(int, void *, size_t, int)
     Py_ssize_t recvmsg(int, msghdr *, int)
     Py_ssize_t sendmsg(int, msghdr *, int)
 
@@ -40,12 +41,18 @@ cdef extern from "<sys/socket.h>" nogil:
 # What one sendmsg takes at the most: enough to spread the cost of the call over many small
 # messages, little enough for the stack. The kernel takes 1024 (UIO_MAXIOV).
 cdef enum:
-    VECTORS = 256
+    VECTORS = 256  # as many as frames: each may need one
     # The kernel allows 253 descriptors in one message (SCM_MAX_FD).
     MOST_FDS = 253
     CONTROL = 130  # words: CMSG_SPACE(253 * sizeof(int)), rounded up; words, so that it is aligned
 
-BATCH = VECTORS
+BATCH = 256
+
+# Where small frames are put together: as much as one sendmsg of them needs.
+cdef enum:
+    SMALL = 512
+    TOGETHER = 128 * 1024
+cdef unsigned char[TOGETHER] together
 
 
 class Truncated(Exception):
@@ -61,10 +68,12 @@ cpdef Py_ssize_t receive(int fd, Framer framer, bint takes_fds) except -2:
     vector.iov_base = framer.space(<Py_ssize_t *>&vector.iov_len)
     header.msg_iov = &vector
     header.msg_iovlen = 1
-    if takes_fds:  # else the kernel drops what is sent along
+    if takes_fds:
         header.msg_control = control
         header.msg_controllen = sizeof(control)
-    count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+        count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+    else:  # the kernel drops descriptors that are sent along
+        count = recv(fd, vector.iov_base, vector.iov_len, MSG_DONTWAIT)
     if count < 0:
         if errno == EAGAIN or errno == EINTR:
             return -1
@@ -107,32 +116,58 @@ cpdef Py_ssize_t send(int fd, list frames, Py_ssize_t offset) except -2:
     cdef iovec vectors[VECTORS]
     cdef msghdr header
     cdef Frame frame
-    cdef Py_ssize_t count = 0
     cdef Py_ssize_t written
-    memset(&header, 0, sizeof(header))
-    for frame in frames:
-        if count == VECTORS or (count and frame.fd_count):
-            break
-        vectors[count].iov_base = frame.data
-        vectors[count].iov_len = frame.size
-        count += 1
-        if frame.fd_count:
-            break
-    if count == 0:
+    if not frames:
         return 0
+    memset(&header, 0, sizeof(header))
+    header.msg_iov = vectors
+    header.msg_iovlen = gather(frames, vectors)
     vectors[0].iov_base = <unsigned char *>vectors[0].iov_base + offset
     vectors[0].iov_len -= offset
     frame = <Frame>frames[0]
     if frame.fd_count and offset == 0:
         attach(&header, control, frame.fds.numbers)
-    header.msg_iov = vectors
-    header.msg_iovlen = count
     written = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL)
     if written < 0:
         if errno == EAGAIN or errno == EINTR:
             return -1
         PyErr_SetFromErrno(OSError)
     return written
+
+
+cdef size_t gather(list frames, iovec *vectors) except 0:
+    """Point at the frames that go in one sendmsg; how many vectors that took.
+
+    A vector costs the kernel more than copying a small frame costs us, so small neighbours
+    are put together first.
+    """
+    cdef unsigned char *tail = together
+    cdef size_t count = 0
+    cdef bint joined = False
+    cdef Frame frame
+    for frame in frames:
+        if count and frame.fd_count:
+            break
+        if frame.size <= SMALL and not frame.fd_count and tail + SMALL <= together + TOGETHER:
+            memcpy(tail, frame.data, frame.size)
+            if joined:
+                vectors[count - 1].iov_len += frame.size
+            else:
+                vectors[count].iov_base = tail
+                vectors[count].iov_len = frame.size
+                count += 1
+            tail += frame.size
+            joined = True
+            continue
+        if count == VECTORS:
+            break
+        vectors[count].iov_base = frame.data
+        vectors[count].iov_len = frame.size
+        count += 1
+        joined = False
+        if frame.fd_count:
+            break
+    return count
 
 
 cdef int attach(msghdr *header, size_t *control, list numbers) except -1:

@@ -54,7 +54,9 @@ def taken(message: Message) -> list[tuple[int, int]]:
 
 @BOTH
 @pytest.mark.parametrize("count", [1, 2, LIMIT])
-def test_fds_arrive_in_order(a: Client, b: Client, pipes: list[int], count: int, order: str) -> None:
+def test_fds_arrive_in_order(
+    a: Client, b: Client, pipes: list[int], count: int, order: str
+) -> None:
     serial = a.call(
         "M", "ah", list(range(count)), to=b.name, interface="t.T", fds=pipes[:count], order=order
     )
@@ -86,7 +88,9 @@ def test_one_fd_twice(a: Client, b: Client, pipes: list[int]) -> None:
     assert (got.args, taken(got)) == ([0, 0, 0], files(pipes[:1]))
 
 
-def test_more_than_the_limit_ends_the_connection(bus: Bus, a: Client, b: Client, pipes: list[int]) -> None:
+def test_more_than_the_limit_ends_the_connection(
+    bus: Bus, a: Client, b: Client, pipes: list[int]
+) -> None:
     a.signal("S", to=b.name, fds=pipes[: LIMIT + 1])
     assert a.rest() == []
     b.until_gone(a.name)
@@ -149,7 +153,9 @@ def test_fds_in_two_sets_are_too_few(a: Client, b: Client, pipes: list[int], at:
     assert b.seen() == []
 
 
-def test_fds_on_the_first_byte_of_a_message_in_pieces(a: Client, b: Client, pipes: list[int]) -> None:
+def test_fds_on_the_first_byte_of_a_message_in_pieces(
+    a: Client, b: Client, pipes: list[int]
+) -> None:
     data = build(SIGNAL, 99, [*call_fields(b.name, "/t", "t.T", "S"), (UNIX_FDS, 2)])
     a.write(data[:1], pipes[:2])
     for byte in data[1:]:

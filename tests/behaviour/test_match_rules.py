@@ -9,35 +9,36 @@ import pytest
 from tests.raw import Client
 
 VALID = [
-    "", " ", "type=signal", "type='signal'", "type='signal',", " type='signal', member='S'", "type =signal",
-    "type=method_call", "type=method_return", "type=error",
-    "sender=a.b", "sender=:1.5", "sender=org.freedesktop.DBus", "destination=a.b", "destination=:1.5",
-    "interface=a.b", "member=M", "path=/", "path=/a/b", "path_namespace=/", "path_namespace=/a",
-    "arg0=", "arg0=x", "arg63=x", "arg0path=/", "arg0path=/a/", "arg0path=not a path", "arg5path=",
-    "arg0namespace=a", "arg0namespace=a.b", "arg0=it\\'s", "arg0='a\\b'", "arg0='a,b=c'", "arg0=a'b'c",
-    "arg00=x", "arg00path=/a", "arg0=\\\\", "eavesdrop=true", "eavesdrop=false", "eavesdrop='true'",
-    "eavesdrop=true,eavesdrop=false", "arg0namespace=:1", "arg0namespace=:1.5", "arg0namespace=a-b",
-    "\ttype=signal", "\ntype=signal", "arg0=x,arg1=y,arg2=z", "arg0path=/a,arg1path=/b", "arg0=a b",
-    "sender='a.b'sender", "=x", "=", "==", "sender=:", "destination=:x", "arg0=x , arg1=y", "arg0=x\n",
-    "arg0=" + "x" * 1019,
+    "", " ", "type=signal", "type='signal'", "type='signal',", " type='signal', member='S'",
+    "type =signal", "type=method_call", "type=method_return", "type=error",
+    "sender=a.b", "sender=:1.5", "sender=org.freedesktop.DBus", "destination=a.b",
+    "destination=:1.5", "interface=a.b", "member=M", "path=/", "path=/a/b", "path_namespace=/",
+    "path_namespace=/a", "arg0=", "arg0=x", "arg63=x", "arg0path=/", "arg0path=/a/",
+    "arg0path=not a path", "arg5path=", "arg0namespace=a", "arg0namespace=a.b", "arg0=it\\'s",
+    "arg0='a\\b'", "arg0='a,b=c'", "arg0=a'b'c", "arg00=x", "arg00path=/a", "arg0=\\\\",
+    "eavesdrop=true", "eavesdrop=false", "eavesdrop='true'", "eavesdrop=true,eavesdrop=false",
+    "arg0namespace=:1", "arg0namespace=:1.5", "arg0namespace=a-b", "\ttype=signal",
+    "\ntype=signal", "arg0=x,arg1=y,arg2=z", "arg0path=/a,arg1path=/b", "arg0=a b",
+    "sender='a.b'sender", "=x", "=", "==", "sender=:", "destination=:x", "arg0=x , arg1=y",
+    "arg0=x\n", "arg0=" + "x" * 1019,
 ]  # fmt: skip
 
 INVALID = [
     "type", "type=", "type='", "type=Signal", "type=foo", "type=signal,type=signal", "foo=bar",
     "member=", "member=a.b", "member=1", "interface=a", "interface=", "interface=a..b",
-    "sender=", "sender=a", "sender=1.2", "destination=a", "destination=", "path=", "path=a", "path=/a/",
-    "path_namespace=a", "path_namespace=/a/", "path_namespace=", "path=/a,path_namespace=/a",
-    "path_namespace=/a,path=/a", "path=/a,path=/a", "path_namespace=/a,path_namespace=/a",
-    "arg64=x", "arg100=x", "arg=x", "arg-1=x", "arg0foo=x", "argx=y", "arg0=x,arg0=y",
-    "arg0path=/a,arg0=/a", "arg0=/a,arg0path=/a", "arg0=a,arg0namespace=a", "arg1namespace=a",
-    "arg0namespace=", "arg0namespace=.a", "arg0namespace=a.", "arg0namespace=1a", "arg0namespace=/a",
-    "arg00namespace=a", "arg0pathx=/a", "arg0namespace=" + "a" * 256, "arg 0=x",
-    "eavesdrop=", "eavesdrop=yes", "eavesdrop=TRUE", ",", " ,type=signal", "type=signal,,member=S",
-    "type= signal", "type=signal ", "type=signal ,member=S", "member=M\n", "member='M' ", "arg0='','",
-    "arg0='a\\'b'", "path_namespace=/a//b", "interface=a." + "b" * 254, "sender=:1.5.",
-    "sender=a.b,sender=a.b", "interface=a.b,interface=a.b", "member=M,member=M",
-    "destination=a.b,destination=a.b", "arg0='unclosed", "type=signal,member",
-    "TYPE=signal", "Type=signal",
+    "sender=", "sender=a", "sender=1.2", "destination=a", "destination=", "path=", "path=a",
+    "path=/a/", "path_namespace=a", "path_namespace=/a/", "path_namespace=",
+    "path=/a,path_namespace=/a", "path_namespace=/a,path=/a", "path=/a,path=/a",
+    "path_namespace=/a,path_namespace=/a", "arg64=x", "arg100=x", "arg=x", "arg-1=x", "arg0foo=x",
+    "argx=y", "arg0=x,arg0=y", "arg0path=/a,arg0=/a", "arg0=/a,arg0path=/a",
+    "arg0=a,arg0namespace=a", "arg1namespace=a", "arg0namespace=", "arg0namespace=.a",
+    "arg0namespace=a.", "arg0namespace=1a", "arg0namespace=/a", "arg00namespace=a", "arg0pathx=/a",
+    "arg0namespace=" + "a" * 256, "arg 0=x", "eavesdrop=", "eavesdrop=yes", "eavesdrop=TRUE", ",",
+    " ,type=signal", "type=signal,,member=S", "type= signal", "type=signal ",
+    "type=signal ,member=S", "member=M\n", "member='M' ", "arg0='','", "arg0='a\\'b'",
+    "path_namespace=/a//b", "interface=a." + "b" * 254, "sender=:1.5.", "sender=a.b,sender=a.b",
+    "interface=a.b,interface=a.b", "member=M,member=M", "destination=a.b,destination=a.b",
+    "arg0='unclosed", "type=signal,member", "TYPE=signal", "Type=signal",
 ]  # fmt: skip
 
 
@@ -116,7 +117,7 @@ MATCHES: list[tuple[str, str, tuple[Any, ...], bool]] = [
     ("arg63=x", "s" * 64, (*["y"] * 63, "x"), True),
     ("arg63=x", "s" * 65, (*["y"] * 63, "x", "y"), True),
     ("arg63=x", "s" * 63, ("x",) * 63, False),
-    # path arguments: strings and object paths; equal, or one that ends in / is the start of the other
+    # path arguments: strings and paths; equal, or one that ends in / is the start of the other
     ("arg0path=/a/b", "s", ("/a/b",), True),
     ("arg0path=/a/b", "o", ("/a/b",), True),
     ("arg0path=/a/b", "s", ("/a/b/",), False),
@@ -204,7 +205,7 @@ def test_a_thousand_rules_that_do_not_match(a: Client, b: Client) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "/"])
 def test_an_empty_argument_matches_no_path_rule(a: Client, b: Client, text: str) -> None:
-    """The reference reads before the start of an empty string here; no match is the safe meaning."""
+    """The reference reads before the start of an empty string; no match is the safe meaning."""
     b.match("arg0path=/a/b")
     a.signal("S", "s", text)
     a.take()

@@ -1,4 +1,4 @@
-"""Owning names: every flag, the queue, and the order of what everybody hears (contract E.4 to E.9)."""
+"""Owning names: every flag, the queue, the order of what everybody hears (contract E.4 to E.9)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def test_release_name_loses_it_in_order(a: Client, name: str) -> None:
     assert a.seen() == [f"NameLost({name})", f"NameOwnerChanged({name},{a.name},)", "=(1)"]
 
 
-def test_release_hands_over_to_the_next_in_the_queue(a: Client, b: Client, c: Client, name: str) -> None:
+def test_release_hands_over_to_the_next_in_the_queue(
+    a: Client, b: Client, c: Client, name: str
+) -> None:
     assert [x.own(name) for x in (a, b, c)] == [PRIMARY, IN_QUEUE, IN_QUEUE]
     watch(c, name)
     for each in (a, b, c):
@@ -64,7 +66,11 @@ def test_replace_tells_the_old_owner_then_all_then_the_new(a: Client, b: Client,
         each.take()
         watch(each, name)
     b.call("RequestName", "su", name, REPLACE)
-    assert b.seen() == [f"NameOwnerChanged({name},{a.name},{b.name})", f"NameAcquired({name})", "=(1)"]
+    assert b.seen() == [
+        f"NameOwnerChanged({name},{a.name},{b.name})",
+        f"NameAcquired({name})",
+        "=(1)",
+    ]
     assert a.seen() == [f"NameLost({name})", f"NameOwnerChanged({name},{a.name},{b.name})"]
 
 
@@ -156,7 +162,9 @@ def test_leaving_the_queue_tells_nobody(a: Client, b: Client, name: str) -> None
     assert queue(a, name) == [a.name]
 
 
-def test_release_name_answers(a: Client, b: Client, c: Client, name: str, names: Callable[[], str]) -> None:
+def test_release_name_answers(
+    a: Client, b: Client, c: Client, name: str, names: Callable[[], str]
+) -> None:
     a.own(name)
     b.own(name)
     assert c.ask("ReleaseName", "s", name).args == [3]

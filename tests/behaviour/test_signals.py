@@ -9,7 +9,13 @@ from tests.raw import DRIVER, SENDER, SIGNAL, Client, call_fields
 
 
 def test_a_broadcast_reaches_who_asked_once(a: Client, b: Client, c: Client) -> None:
-    for rule in ("type=signal", "member=S", "interface=t.T,member=S", "member=S", f"sender={a.name}"):
+    for rule in (
+        "type=signal",
+        "member=S",
+        "interface=t.T,member=S",
+        "member=S",
+        f"sender={a.name}",
+    ):
         b.match(rule)
     a.signal("S", "s", "x")
     a.take()
@@ -66,7 +72,13 @@ def test_a_unicast_signal_to_a_well_known_name(a: Client, b: Client, name: str) 
 
 
 def test_nobody_hears_calls_of_others(a: Client, b: Client, c: Client) -> None:
-    for rule in ("type=method_call", "type=method_return", "type=error", "", f"destination={b.name}"):
+    for rule in (
+        "type=method_call",
+        "type=method_return",
+        "type=error",
+        "",
+        f"destination={b.name}",
+    ):
         c.match(rule)
     c.take()
     serial = a.call("M", to=b.name, interface="t.T")
@@ -75,7 +87,9 @@ def test_nobody_hears_calls_of_others(a: Client, b: Client, c: Client) -> None:
     assert c.seen() == []
 
 
-@pytest.mark.parametrize("rule", ["destination={b}", "destination={b},type=signal", "destination={name}"])
+@pytest.mark.parametrize(
+    "rule", ["destination={b}", "destination={b},type=signal", "destination={name}"]
+)
 def test_a_destination_rule_without_eavesdrop_matches_no_unicast_to_others(
     a: Client, b: Client, c: Client, name: str, rule: str
 ) -> None:

@@ -42,8 +42,14 @@ ADDRESSES = {
 @pytest.mark.parametrize("form", ADDRESSES)
 def test_addresses(bus_kind: str, tmp_path: Path, form: str) -> None:
     wanted, printed = ADDRESSES[form]
-    bus = start(bus_kind, tmp_path, argv=("--session", "--address=" + wanted.replace("PLACE", str(tmp_path))))
-    assert re.fullmatch(f"{printed.replace('PLACE', str(tmp_path))},guid={GUID}", bus.address), bus.address
+    bus = start(
+        bus_kind,
+        tmp_path,
+        argv=("--session", "--address=" + wanted.replace("PLACE", str(tmp_path))),
+    )
+    assert re.fullmatch(f"{printed.replace('PLACE', str(tmp_path))},guid={GUID}", bus.address), (
+        bus.address
+    )
     assert bus.connect().is_open()
     bus.stop()
 
@@ -83,10 +89,13 @@ def test_systemd_address(bus_kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["unix:path=/nonexistent/x", "unix:", "foo:bar=1", "unix:path=/a,abstract=b", "path=/a"]
+    "address",
+    ["unix:path=/nonexistent/x", "unix:", "foo:bar=1", "unix:path=/a,abstract=b", "path=/a"],
 )
 def test_a_bad_address_is_an_error(bus_kind: str, tmp_path: Path, address: str) -> None:
-    done = run(bus_kind, tmp_path, "--session", "--nofork", f"--address={address}", "--print-address")
+    done = run(
+        bus_kind, tmp_path, "--session", "--nofork", f"--address={address}", "--print-address"
+    )
     assert done.returncode != 0
     assert done.stderr
     assert not done.stdout
@@ -132,7 +141,9 @@ def test_fork(bus_kind: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     address, pid = done.stdout.splitlines()
     with Client(address) as client:
-        assert client.ask("GetConnectionUnixProcessID", "s", "org.freedesktop.DBus").args == [int(pid)]
+        assert client.ask("GetConnectionUnixProcessID", "s", "org.freedesktop.DBus").args == [
+            int(pid)
+        ]
         os.kill(int(pid), signal.SIGTERM)
         assert client.rest() == []
 
@@ -173,7 +184,13 @@ def test_few_descriptors_are_no_reason_to_die(bus_kind: str, tmp_path: Path) -> 
     shell.chmod(0o755)
     (tmp_path / "empty").mkdir()
     with subprocess.Popen(
-        [str(shell), "--session", "--nofork", f"--address=unix:path={tmp_path}/bus", "--print-address"],
+        [
+            str(shell),
+            "--session",
+            "--nofork",
+            f"--address=unix:path={tmp_path}/bus",
+            "--print-address",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment(tmp_path),

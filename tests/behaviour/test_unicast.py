@@ -1,4 +1,4 @@
-"""Messages to one receiver: names, errors, no destination, odd types (contract E.16, E.18, E.45, H)."""
+"""Messages to one receiver: errors, no destination, odd types (contract E.16, E.18, E.45, H)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,11 @@ def test_an_unknown_message_type_is_refused_and_the_connection_lives(
         assert got == []
     else:
         assert [(m.error, m.reply_to, m.args) for m in got] == [
-            (ERRORS + "AccessDenied", 4242, ["Message bus will not accept messages of unknown type\n"])
+            (
+                ERRORS + "AccessDenied",
+                4242,
+                ["Message bus will not accept messages of unknown type\n"],
+            )
         ]
     assert b.seen() == []
 
@@ -90,7 +94,9 @@ NO_DESTINATION = [
 
 
 @pytest.mark.parametrize(("interface", "member", "error"), NO_DESTINATION)
-def test_a_call_without_destination(a: Client, interface: str | None, member: str, error: str) -> None:
+def test_a_call_without_destination(
+    a: Client, interface: str | None, member: str, error: str
+) -> None:
     answer = a.ask(member, to=None, interface=interface)
     assert (answer.error or "") == (ERRORS + error if error else "")
     assert answer.sender is None
@@ -121,7 +127,8 @@ def test_messages_arrive_in_the_order_they_were_sent(a: Client, b: Client, name:
 
 def test_one_write_of_many_messages_is_one_order(a: Client, b: Client) -> None:
     data = b"".join(
-        build(SIGNAL, 1000 + n, call_fields(b.name, "/t", "t.T", "S"), "u", [n]) for n in range(1000)
+        build(SIGNAL, 1000 + n, call_fields(b.name, "/t", "t.T", "S"), "u", [n])
+        for n in range(1000)
     )
     a.write(data)
     a.take()

@@ -57,7 +57,8 @@ def test_a_bad_message_after_good_ones(bus: Bus, a: Client, order: str) -> None:
     """What came before it is delivered."""
     victim = bus.connect()
     data = b"".join(
-        build(SIGNAL, n, call_fields(a.name, "/t", "t.T", f"S{n}"), order=order) for n in range(1, 6)
+        build(SIGNAL, n, call_fields(a.name, "/t", "t.T", f"S{n}"), order=order)
+        for n in range(1, 6)
     )
     victim.write(data + BAD["serial 0"](a.name, order) + GOOD["signal"](a.name, order))
     victim.rest()
@@ -91,7 +92,9 @@ def test_sender_is_overwritten(a: Client, b: Client, order: str, place: str, lie
 def test_unknown_header_fields_are_stripped(
     a: Client, b: Client, order: str, place: str, code: int, kind: str, value: object
 ) -> None:
-    fields: list[tuple[int, object] | tuple[int, str, object]] = [*call_fields(b.name, "/t", "t.T", "S")]
+    fields: list[tuple[int, object] | tuple[int, str, object]] = [
+        *call_fields(b.name, "/t", "t.T", "S")
+    ]
     fields.insert({"first": 0, "middle": 2, "last": 4}[place], (code, kind, value))
     a.send(SIGNAL, fields, "s", ["x"], order=order)
     got = b.receive("S")
@@ -101,7 +104,9 @@ def test_unknown_header_fields_are_stripped(
 
 def test_the_field_number_that_the_reference_reserves(bus: Bus, a: Client, b: Client) -> None:
     a.send(SIGNAL, [*call_fields(b.name, "/t", "t.T", "S"), (10, "s", "x")])
-    assert ("open" if a.is_open() else "closed") == expected(bus.kind, "header field 10 of another type")
+    assert ("open" if a.is_open() else "closed") == expected(
+        bus.kind, "header field 10 of another type"
+    )
 
 
 @BOTH

@@ -1,6 +1,6 @@
-"""dbus-fast: a service with methods, properties, signals and fds; a big message; 200 clients at once."""
+"""dbus-fast: methods, properties, signals, fds; a big message; 200 clients at once."""
 
-# ruff: noqa: F821, F722 (dbus-fast reads signatures from annotations)
+# ruff: noqa: F821 (dbus-fast reads signatures from annotations)
 
 import asyncio
 import os
@@ -34,37 +34,37 @@ class Fast(ServiceInterface):
         self.hold = asyncio.Event()
 
     @dbus_method()
-    def Echo(self, value: "v") -> "v":  # noqa: N802
+    def Echo(self, value: "v") -> "v":
         return value
 
     @dbus_method()
-    def Size(self, value: "ay") -> "u":  # noqa: N802
+    def Size(self, value: "ay") -> "u":
         return len(value)
 
     @dbus_method()
-    def Refuse(self, text: "s") -> None:  # noqa: N802
+    def Refuse(self, text: "s") -> None:
         raise DBusError("com.example.Refused", text)
 
     @dbus_method()
-    async def Wait(self) -> "s":  # noqa: N802
+    async def Wait(self) -> "s":
         await self.hold.wait()
         return "waited"
 
     @dbus_method()
-    def Read(self, fd: "h") -> "s":  # noqa: N802
+    def Read(self, fd: "h") -> "s":
         with os.fdopen(fd, "rb") as file:
             return file.read().decode()
 
     @dbus_signal()
-    def Changed(self, number: int) -> "u":  # noqa: N802
+    def Changed(self, number: int) -> "u":
         return number
 
     @dbus_property(access=PropertyAccess.READWRITE)
-    def Level(self) -> "i":  # noqa: N802
+    def Level(self) -> "i":
         return self.level
 
     @Level.setter
-    def Level(self, value: "i") -> None:  # noqa: N802
+    def Level(self, value: "i") -> None:
         self.level = value
         self.emit_properties_changed({"Level": value})
 
@@ -152,10 +152,16 @@ def test_a_message_of_ten_megabytes(bus: Bus, name: str) -> None:
 def test_names(bus: Bus, name: str) -> None:
     async def scenario() -> None:
         async with client(bus) as one, client(bus) as two:
-            assert await one.request_name(name, NameFlag.ALLOW_REPLACEMENT) is RequestNameReply.PRIMARY_OWNER
+            assert (
+                await one.request_name(name, NameFlag.ALLOW_REPLACEMENT)
+                is RequestNameReply.PRIMARY_OWNER
+            )
             assert await two.request_name(name, NameFlag.DO_NOT_QUEUE) is RequestNameReply.EXISTS
             assert await two.request_name(name) is RequestNameReply.IN_QUEUE
-            assert await two.request_name(name, NameFlag.REPLACE_EXISTING) is RequestNameReply.PRIMARY_OWNER
+            assert (
+                await two.request_name(name, NameFlag.REPLACE_EXISTING)
+                is RequestNameReply.PRIMARY_OWNER
+            )
             assert await one.release_name(name) is ReleaseNameReply.RELEASED
             assert await one.release_name(name) is ReleaseNameReply.NOT_OWNER
 
@@ -214,7 +220,8 @@ def test_two_hundred_clients_hear_one_signal(bus: Bus, name: str) -> None:
             for at, each in enumerate(crowd):
                 each.add_message_handler(listen(at))
                 call = Message(
-                    "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch",
+                    "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                    "AddMatch",
                     signature="s", body=[rule],
                 )  # fmt: skip
                 await each.call(call)

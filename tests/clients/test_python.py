@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.buses import ROOT, SYSTEM_PYTHON, Bus, as_program, environment, first_line, need, need_module
+from tests.buses import (
+    ROOT,
+    SYSTEM_PYTHON,
+    Bus,
+    as_program,
+    environment,
+    first_line,
+    need,
+    need_module,
+)
 
 PROGRAMS = Path(__file__).parent / "programs"
 DBUS_ERROR = "org.freedesktop.DBus.Error."

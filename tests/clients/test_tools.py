@@ -97,9 +97,17 @@ def test_gdbus_call_and_introspect(bus: Bus) -> None:
     text = bus.said("gdbus", "introspect", *at)
     assert "RequestName(in  s" in text
     assert "readonly as Features = [" in text
-    assert "ServiceUnknown" in bus.run(
-        "gdbus", "call", "--session", "--dest=com.example.Nobody", "--object-path=/", "--method=a.b.C"
-    ).stderr
+    assert (
+        "ServiceUnknown"
+        in bus.run(
+            "gdbus",
+            "call",
+            "--session",
+            "--dest=com.example.Nobody",
+            "--object-path=/",
+            "--method=a.b.C",
+        ).stderr
+    )
 
 
 def test_gdbus_emit_and_monitor(bus: Bus, a: Client, name: str) -> None:
@@ -114,9 +122,19 @@ def test_gdbus_emit_and_monitor(bus: Bus, a: Client, name: str) -> None:
             a.signal("S", "su", "x", 3, interface="t.Gdbus")  # it subscribes after that line
         assert monitor.stdout.readline() == "/t: t.Gdbus.S ('x', uint32 3)\n"
     a.take()
-    bus.said("gdbus", "emit", "--session", "--object-path=/t", "--signal=t.Gdbus.Bang", "'x'", "(1, true)")
+    bus.said(
+        "gdbus",
+        "emit",
+        "--session",
+        "--object-path=/t",
+        "--signal=t.Gdbus.Bang",
+        "'x'",
+        "(1, true)",
+    )
     assert a.receive("Bang").args == ["x", (1, 1)]
-    bus.said("gdbus", "emit", "--session", f"--dest={a.name}", "--object-path=/t", "--signal=t.X.One")
+    bus.said(
+        "gdbus", "emit", "--session", f"--dest={a.name}", "--object-path=/t", "--signal=t.X.One"
+    )
     assert a.receive("One").destination == a.name
 
 
@@ -132,8 +150,8 @@ def test_gdbus_wait(bus: Bus, a: Client, name: str) -> None:
 # --------------------------------------------------------------------- dbus-send
 
 EVERY_KIND = [
-    "string:a b", "int16:-1", "uint16:2", "int32:-3", "uint32:4", "int64:-5", "uint64:6", "double:0.5",
-    "byte:7", "boolean:true", "objpath:/a/b", "array:string:a,b", "array:int32:1,2",
+    "string:a b", "int16:-1", "uint16:2", "int32:-3", "uint32:4", "int64:-5", "uint64:6",
+    "double:0.5", "byte:7", "boolean:true", "objpath:/a/b", "array:string:a,b", "array:int32:1,2",
     "dict:string:int32:one,1,two,2", "variant:uint32:9",
 ]  # fmt: skip
 VALUES = [
@@ -165,7 +183,9 @@ def test_dbus_send_prints_the_reply(bus: Bus, a: Client) -> None:
     text = bus.said(*SEND, f"{DRIVER}.GetNameOwner", f"string:{DRIVER}")
     assert f"sender={DRIVER} -> destination=:1." in text
     assert f'string "{DRIVER}"' in text
-    with running(bus, "dbus-send", "--session", "--print-reply", f"--dest={a.name}", "/t", "t.T.Ask") as asking:
+    with running(
+        bus, "dbus-send", "--session", "--print-reply", f"--dest={a.name}", "/t", "t.T.Ask"
+    ) as asking:
         call = a.receive("Ask")
         a.reply(call, "a{sv}ad", {"k": ("(sb)", ("x", 1))}, [0.5])
         out, _ = asking.communicate(timeout=10)
@@ -181,7 +201,9 @@ def test_dbus_send_prints_errors(bus: Bus, a: Client) -> None:
     assert failed.stderr.startswith(
         "Error org.freedesktop.DBus.Error.NameHasNoOwner: Could not get owner of name"
     )
-    with running(bus, "dbus-send", "--session", "--print-reply", f"--dest={a.name}", "/t", "t.T.Ask") as asking:
+    with running(
+        bus, "dbus-send", "--session", "--print-reply", f"--dest={a.name}", "/t", "t.T.Ask"
+    ) as asking:
         a.refuse(a.receive("Ask"), "t.Error.No", "not today")
         out, _ = asking.communicate(timeout=10)
     assert out == "Error t.Error.No: not today\n"
@@ -190,7 +212,13 @@ def test_dbus_send_prints_errors(bus: Bus, a: Client) -> None:
 def test_dbus_send_gives_up(bus: Bus, a: Client) -> None:
     need("dbus-send")
     failed = bus.run(
-        "dbus-send", "--session", "--reply-timeout=100", "--print-reply", f"--dest={a.name}", "/t", "t.T.M"
+        "dbus-send",
+        "--session",
+        "--reply-timeout=100",
+        "--print-reply",
+        f"--dest={a.name}",
+        "/t",
+        "t.T.M",
     )
     assert failed.stderr.startswith("Error org.freedesktop.DBus.Error.NoReply:")
 

@@ -1,7 +1,8 @@
-"""Hostile clients against a running bus, while well-behaved ones watch that nothing happens to them.
+"""Hostile clients against a running bus, while well-behaved ones watch that they notice nothing.
 
-Invariant: the bus never dies, never stops answering, never grows, and a stranger's garbage changes no
-answer of anybody else. FUZZ_MESSAGES=1000000 makes it longer (default 100000), FUZZ_SEED=N repeats a run.
+Invariant: the bus never dies, never stops answering, never grows, and a stranger's garbage changes
+no answer of anybody else. FUZZ_MESSAGES=1000000 makes it longer (default 100000); FUZZ_SEED=N
+repeats a run.
 """
 
 from __future__ import annotations
@@ -171,9 +172,13 @@ class Stranger:
 
 def golden(to: str) -> list[bytes]:
     """Every message of the tables, small ones, in both byte orders."""
-    frames = [frame(to, order) for frame in itertools.chain(GOOD.values(), BAD.values()) for order in "<>"]
+    frames = [
+        frame(to, order) for frame in itertools.chain(GOOD.values(), BAD.values()) for order in "<>"
+    ]
     calls = [
-        build(CALL, 9, call_fields(DRIVER, "/org/freedesktop/DBus", DRIVER, member), signature, args)
+        build(
+            CALL, 9, call_fields(DRIVER, "/org/freedesktop/DBus", DRIVER, member), signature, args
+        )
         for member, signature, args in (
             ("AddMatch", "s", ["type=signal,arg0path=/a,path_namespace=/x"]),
             ("RemoveMatch", "s", ["type=signal"]),
@@ -210,11 +215,24 @@ def changed(frame: bytes, chance: random.Random) -> bytes:
 
 
 ODD_WORDS = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\4", b"\0\0\0\x08", b"\1\0\0\0")
-TEXTS = ("", "a", "a.b", ":1.0", "/a", "x" * 300, "ä", "type=signal", "member=S,arg0='x'", "a=b,", DRIVER)
+TEXTS = (
+    "",
+    "a",
+    "a.b",
+    ":1.0",
+    "/a",
+    "x" * 300,
+    "ä",
+    "type=signal",
+    "member=S,arg0='x'",
+    "a=b,",
+    DRIVER,
+)
 MEMBERS = (
-    "AddMatch", "RemoveMatch", "RequestName", "ReleaseName", "GetNameOwner", "ListNames", "Hello", "GetId",
-    "NameHasOwner", "ListQueuedOwners", "StartServiceByName", "GetConnectionCredentials", "Introspect",
-    "GetAll", "Get", "Set", "Ping", "GetConnectionUnixUser", "UpdateActivationEnvironment", "S", "M",
+    "AddMatch", "RemoveMatch", "RequestName", "ReleaseName", "GetNameOwner", "ListNames", "Hello",
+    "GetId", "NameHasOwner", "ListQueuedOwners", "StartServiceByName", "GetConnectionCredentials",
+    "Introspect", "GetAll", "Get", "Set", "Ping", "GetConnectionUnixUser",
+    "UpdateActivationEnvironment", "S", "M",
 )  # fmt: skip
 INTERFACES = (
     DRIVER, "t.T", f"{DRIVER}.Properties", f"{DRIVER}.Peer", f"{DRIVER}.Introspectable",
@@ -271,8 +289,8 @@ def strange(to: list[str | None], chance: random.Random) -> bytes:
 def batches(watch: Watch, count: int, chance: random.Random) -> Iterator[tuple[bytes, bool]]:
     """`count` messages, four at a time: three strange ones, then one of changed bytes.
 
-    Whether the bus will have read them to their end: the last is made as long as it says, unless it says
-    too little for a header, or so much that the bus waits for more.
+    Whether the bus will have read them to their end: the last is made as long as it says, unless
+    it says too little for a header, or so much that the bus waits for more.
     """
     frames = golden(watch.clients[1].name)
     to: list[str | None] = [None, DRIVER, DRIVER, DRIVER, "com.example.Fuzz", "a.b", ":1.9"]
@@ -317,7 +335,7 @@ def test_every_truncation_of_the_golden_messages(fresh: Bus, watch: Watch) -> No
 
 
 def test_a_truncated_message_before_a_good_one(fresh: Bus, watch: Watch) -> None:
-    """The next message's bytes are taken for the rest of the first: the stranger is thrown out, or waits."""
+    """Its bytes are taken for the rest of the first: the stranger is thrown out, or waits."""
     whole = GOOD["everything"](watch.clients[1].name, "<")
     for end in range(1, len(whole)):
         stranger = Stranger(fresh.address)
@@ -326,8 +344,9 @@ def test_a_truncated_message_before_a_good_one(fresh: Bus, watch: Watch) -> None
 
 
 WORDS = [
-    b"AUTH", b"EXTERNAL", b"ANONYMOUS", b"DATA", b"CANCEL", b"ERROR", b"BEGIN", b"NEGOTIATE_UNIX_FD", b"OK",
-    b"REJECTED", b"30", b"zz", b"", b" ", b"\0", b"\xff", b"A" * 1000, b"DBUS_COOKIE_SHA1", b"31", b"3",
+    b"AUTH", b"EXTERNAL", b"ANONYMOUS", b"DATA", b"CANCEL", b"ERROR", b"BEGIN",
+    b"NEGOTIATE_UNIX_FD", b"OK", b"REJECTED", b"30", b"zz", b"", b" ", b"\0", b"\xff", b"A" * 1000,
+    b"DBUS_COOKIE_SHA1", b"31", b"3",
 ]  # fmt: skip
 ENDS = [b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\r\r\n", b""]
 

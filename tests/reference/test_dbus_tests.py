@@ -1,4 +1,4 @@
-"""Debian's dbus-tests, started on our program by DBUS_TEST_DAEMON: each subtest as expected.toml says."""
+"""Debian's dbus-tests on our program (DBUS_TEST_DAEMON): each subtest as expected.toml says."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,11 @@ def output(place: Path, program: Path, mode: str, binary: str, *options: str) ->
     """What a test binary says; it and its buses are gone afterwards."""
     home = place / "home"
     home.mkdir(exist_ok=True)
-    suite = {"DBUS_TEST_DAEMON": str(program), "DBUS_TEST_HOMEDIR": str(home), "DBUS_TEST_EXEC": str(SUITE)}
+    suite = {
+        "DBUS_TEST_DAEMON": str(program),
+        "DBUS_TEST_HOMEDIR": str(home),
+        "DBUS_TEST_EXEC": str(SUITE),
+    }
     data = {"DBUS_TEST_DATA": str(SUITE / "data")} if mode == "config" else {}
     with (place / "output").open("w+") as out:
         process = subprocess.Popen(
@@ -64,10 +69,8 @@ def output(place: Path, program: Path, mode: str, binary: str, *options: str) ->
         except subprocess.TimeoutExpired:
             out.write(f"\n# no end after {SECONDS} s\n")
         finally:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
         out.seek(0)
         return out.read()
@@ -85,7 +88,9 @@ def run(place: Path, program: Path, mode: str, binary: str, subtest: str) -> tup
 
 
 @pytest.mark.parametrize(("mode", "binary", "subtest", "verdict"), SUBTESTS)
-def test_subtest(place: Path, program: Path, mode: str, binary: str, subtest: str, verdict: str) -> None:
+def test_subtest(
+    place: Path, program: Path, mode: str, binary: str, subtest: str, verdict: str
+) -> None:
     result, said = run(place, program, mode, binary, subtest)
     reference = program.name == "dbus-daemon"
     if verdict.startswith("skips"):

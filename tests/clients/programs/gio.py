@@ -42,7 +42,9 @@ def serve():
         return True
 
     def acquired(bus, name):
-        bus.register_object(PATH, INTERFACE, called, lambda *_: GLib.Variant("i", level[0]), changed)
+        bus.register_object(
+            PATH, INTERFACE, called, lambda *_: GLib.Variant("i", level[0]), changed
+        )
 
     def named(bus, name):
         print("ready", flush=True)
@@ -55,17 +57,27 @@ def use():
     seen = []
     bus = Gio.bus_get_sync(Gio.BusType.SESSION, None)
     Gio.bus_watch_name(
-        Gio.BusType.SESSION, NAME, Gio.BusNameWatcherFlags.NONE,
-        lambda *_: seen.append("appeared"), lambda *_: seen.append("vanished") or loop.quit(),
+        Gio.BusType.SESSION,
+        NAME,
+        Gio.BusNameWatcherFlags.NONE,
+        lambda *_: seen.append("appeared"),
+        lambda *_: seen.append("vanished") or loop.quit(),
     )
-    proxy = Gio.DBusProxy.new_sync(bus, Gio.DBusProxyFlags.NONE, INTERFACE, NAME, PATH, "com.example.Thing", None)
+    proxy = Gio.DBusProxy.new_sync(
+        bus, Gio.DBusProxyFlags.NONE, INTERFACE, NAME, PATH, "com.example.Thing", None
+    )
     proxy.connect("g-signal", lambda p, sender, name, values: seen.append([name, values[0]]))
     proxy.connect("g-properties-changed", lambda p, values, gone: seen.append(values.unpack()))
 
     def call(method, arguments=None):
         return proxy.call_sync(method, arguments, Gio.DBusCallFlags.NONE, 5000, None)
 
-    for kind, value in (("s", "text"), ("t", 2**63), ("a{sv}", {"a": GLib.Variant("as", ["b"])}), ("(id)", (1, 0.5))):
+    for kind, value in (
+        ("s", "text"),
+        ("t", 2**63),
+        ("a{sv}", {"a": GLib.Variant("as", ["b"])}),
+        ("(id)", (1, 0.5)),
+    ):
         sent = GLib.Variant("(v)", (GLib.Variant(kind, value),))
         assert call("Echo", sent).equal(sent)
     print("echo")
@@ -82,7 +94,11 @@ def use():
     os.close(write)
     fds = Gio.UnixFDList.new()
     handle = GLib.Variant("(h)", (fds.append(read),))
-    print(proxy.call_with_unix_fd_list_sync("Read", handle, Gio.DBusCallFlags.NONE, 5000, fds, None)[0][0])
+    print(
+        proxy.call_with_unix_fd_list_sync("Read", handle, Gio.DBusCallFlags.NONE, 5000, fds, None)[
+            0
+        ][0]
+    )
     print("property", proxy.get_cached_property("Level").unpack())
     value = GLib.Variant("(ssv)", ("com.example.Thing", "Level", GLib.Variant("i", 9)))
     call("org.freedesktop.DBus.Properties.Set", value)

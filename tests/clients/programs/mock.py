@@ -1,4 +1,4 @@
-"""python-dbusmock, unchanged: it starts its own `dbus-daemon` from PATH, and a mock service on it."""
+"""python-dbusmock, unchanged: it starts a `dbus-daemon` from PATH, and a mock service on it."""
 
 import subprocess
 
@@ -21,7 +21,12 @@ thing = bus.get_object("com.example.Mock", "/")
 print(thing.Twice("ab", dbus_interface="com.example.Mock"))
 print(int(thing.Get("com.example.Mock", "Level", dbus_interface=dbus.PROPERTIES_IFACE)))
 pid = bus.call_blocking(
-    "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetConnectionUnixProcessID", "s", ["org.freedesktop.DBus"]
+    "org.freedesktop.DBus",
+    "/",
+    "org.freedesktop.DBus",
+    "GetConnectionUnixProcessID",
+    "s",
+    ["org.freedesktop.DBus"],
 )
 with open(f"/proc/{pid}/cmdline", "rb") as file:
     print("program", file.read().replace(b"\0", b" ").decode())

@@ -1,4 +1,4 @@
-"""python3-dbus: a service and a client of it in one process; prints what happened, one line each."""
+"""python3-dbus: a service, and a client of it that prints what happened, one line each."""
 
 import os
 import sys
@@ -66,10 +66,19 @@ def main():
     bus = dbus.SessionBus()
     seen = []
     bus.add_signal_receiver(lambda *a: seen.append(a), "Changed", INTERFACE, NAME, PATH)
-    bus.watch_name_owner(NAME, lambda owner: seen.append("owned" if owner else "lost") or (owner or loop.quit()))
+    bus.watch_name_owner(
+        NAME, lambda owner: seen.append("owned" if owner else "lost") or (owner or loop.quit())
+    )
     thing = dbus.Interface(bus.get_object(NAME, PATH), INTERFACE)
-    for value in ("text", dbus.UInt64(2**63), dbus.Boolean(True), dbus.Double(0.5), dbus.Array([1, 2], "i"),
-                  dbus.Dictionary({"a": "b"}, "ss"), dbus.ObjectPath("/a")):
+    for value in (
+        "text",
+        dbus.UInt64(2**63),
+        dbus.Boolean(True),
+        dbus.Double(0.5),
+        dbus.Array([1, 2], "i"),
+        dbus.Dictionary({"a": "b"}, "ss"),
+        dbus.ObjectPath("/a"),
+    ):
         assert thing.Echo(value) == value, value
     print("echo")
     print("count", thing.Count({"a": 1}, ["b", "c"], (1, True)))
@@ -92,8 +101,16 @@ def main():
     os.close(read)
     print("who", thing.Who() == bus.get_unique_name())
     print(dbus.Interface(thing, dbus.PROPERTIES_IFACE).Get("a.b", "C"))
-    print("introspect", 'method name="Refuse"' in dbus.Interface(thing, dbus.INTROSPECTABLE_IFACE).Introspect())
-    print("names", NAME in bus.list_names(), bus.name_has_owner(NAME), bus.get_unix_user(NAME) == os.getuid())
+    print(
+        "introspect",
+        'method name="Refuse"' in dbus.Interface(thing, dbus.INTROSPECTABLE_IFACE).Introspect(),
+    )
+    print(
+        "names",
+        NAME in bus.list_names(),
+        bus.name_has_owner(NAME),
+        bus.get_unix_user(NAME) == os.getuid(),
+    )
     signal = dbus.lowlevel.SignalMessage("/", INTERFACE, "End")
     bus.send_message(signal)
     GLib.timeout_add_seconds(10, lambda: os._exit(3))
