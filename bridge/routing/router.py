@@ -13,18 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
-from bridge.routing.errors import (
-    ACCESS_DENIED,
-    LIMITS_EXCEEDED,
-    NAME_HAS_NO_OWNER,
-    NO_REPLY,
-    NOT_SUPPORTED,
-    SERVICE_UNKNOWN,
-    Disconnect,
-    Refused,
-)
+from bridge.routing.errors import NO_REPLY, Disconnect, Refused
 from bridge.routing.match import Index
 from bridge.routing.names import Names
+from bridge.routing.refusals import denied, full, no_fds, nobody, unknown_type
 from bridge.routing.replies import Replies
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
@@ -44,7 +36,6 @@ CALL: Final = 1
 RETURN: Final = 2
 ERROR: Final = 3
 SIGNAL: Final = 4
-NO_AUTO_START: Final = 2
 
 # All anonymous connections are one user, with the uid that is nobody's: (uid_t) -1.
 NOBODY: Final = 0xFFFFFFFF
@@ -132,7 +123,8 @@ class Router:
     def dispatch(self, sender: Client, frame: Frame) -> None:
         """Whom is it for?"""
         if frame.kind > 4:
-            unknown_type(frame)
+            if frame.destination() is not None:
+                raise unknown_type()
             return
         if frame.destination_number >= 0 and sender.number >= 0:
             receiver = self.names.client(frame.destination_number)
@@ -176,39 +168,39 @@ class Router:
         if frame.flags & 1:  # NO_REPLY_EXPECTED
             self.signal(sender, receiver, frame)
             return
-        if frame.fd_count:
-            check_fds(receiver)
+        if frame.fd_count and not receiver.takes_fds:
+            raise no_fds()
         once = self.replies.expect(sender, receiver, frame.serial)
         try:
             sender.peer.send(
                 self.right(sender, receiver), frame, frame.size, frame.fds, frame.fd_count, [once]
             )
         except Quota:
-            raise full() from None
+            raise full(sender, receiver, frame) from None
         self.replies.owe(sender, receiver, frame.serial, once)
 
     def signal(self, sender: Client, receiver: Client, frame: Frame) -> None:
         """A unicast that nobody answers."""
-        if frame.fd_count:
-            check_fds(receiver)
+        if frame.fd_count and not receiver.takes_fds:
+            raise no_fds()
         try:
             sender.peer.send(
                 self.right(sender, receiver), frame, frame.size, frame.fds, frame.fd_count
             )
         except Quota:
-            raise full() from None
+            raise full(sender, receiver, frame) from None
 
     def answer(self, sender: Client, receiver: Client, frame: Frame) -> None:
         """A reply: possible only on the handle that came with the call, and once."""
         once = self.replies.find(receiver, sender, frame.reply_serial)
         if once is None:
             raise denied(sender, receiver, frame)
-        if frame.fd_count:
-            check_fds(receiver)
+        if frame.fd_count and not receiver.takes_fds:
+            raise no_fds()
         try:
             sender.peer.send(once, frame, frame.size, frame.fds, frame.fd_count)
         except Quota:
-            raise full() from None
+            raise full(sender, receiver, frame) from None
         except Unknown:  # the call is still in the replier's own queue: it guessed the serial
             raise denied(sender, receiver, frame) from None
         self.replies.settle(receiver, sender, frame.reply_serial)
@@ -312,9 +304,10 @@ class Router:
         """Log that a slow client lost a message: the 1st, 2nd, 4th, 8th, … of each client."""
         client.dropped += 1
         if client.dropped & (client.dropped - 1) == 0:
+            names = " ".join([client.unique, *self.names.owned(client)])
             log.warning(
                 "%s (%s) does not read: %d messages to it dropped, the last from %s",
-                client.unique,
+                names,
                 client.credentials,
                 client.dropped,
                 sender.unique if sender is not None else DRIVER,
@@ -324,50 +317,3 @@ class Router:
 def payer(credentials: Credentials) -> int:
     """The user to whom the core charges what a connection holds."""
     return NOBODY if credentials.uid is None else credentials.uid
-
-
-def nobody(frame: Frame) -> Refused:
-    """There is no such name. Signals and calls without reply get the error, too, as the
-    reference does; NO_AUTO_START decides its name."""
-    destination = frame.destination()
-    if frame.flags & NO_AUTO_START:
-        return Refused(NAME_HAS_NO_OWNER, f'Name "{destination}" does not exist')
-    return Refused(
-        SERVICE_UNKNOWN, f"The name {destination} was not provided by any .service files"
-    )
-
-
-def unknown_type(frame: Frame) -> None:
-    """The types 5 to 255 mean nothing yet. Without a destination they are for nobody."""
-    if frame.destination() is not None:
-        raise Refused(ACCESS_DENIED, "Message bus will not accept messages of unknown type\n")
-
-
-def check_fds(receiver: Client) -> None:
-    """File descriptors go only to those who negotiated them."""
-    if not receiver.takes_fds:
-        raise Refused(
-            NOT_SUPPORTED,
-            "Tried to send message with Unix file descriptors to a client that doesn't support "
-            "that.",
-        )
-
-
-def full() -> Refused:
-    """The receiver's queue holds all that this sender may put there."""
-    return Refused(LIMITS_EXCEEDED, "Rejected: destination has a full message queue")
-
-
-def denied(sender: Client, receiver: Client | None, frame: Frame) -> Refused:
-    """The text that dbus-daemon sends and logs for a message that policy forbids."""
-    kind = {CALL: "method_call", RETURN: "method_return", ERROR: "error", SIGNAL: "signal"}
-    to = f" ({receiver.credentials})" if receiver is not None else ""
-    return Refused(
-        ACCESS_DENIED,
-        "Rejected send message, 0 matched rules; "
-        f'type="{kind.get(frame.kind, "unknown")}", sender="{sender.unique}" '
-        f'({sender.credentials}) interface="{frame.interface() or "(unset)"}" '
-        f'member="{frame.member() or "(unset)"}" '
-        f'error name="{frame.error_name() or "(unset)"}" requested_reply="0" '
-        f'destination="{frame.destination() or "(unset)"}"{to}',
-    )

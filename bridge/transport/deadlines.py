@@ -45,6 +45,6 @@ class Deadlines:
         now = self._loop.time()
         late = [thing for thing, due in self._due.items() if due <= now]
         for thing in late:
-            self.discard(thing)
-            self._expire(thing)
+            if self._due.pop(thing, None) is not None:  # else the end of one before was its own
+                self._expire(thing)
         self._arm()

@@ -224,27 +224,32 @@ def open_value(shape: Shape, known: Rule) -> str | None:
     )
 
 
+WHO = st.integers(0, 2)
+
+
 class Machine(RuleBasedStateMachine):
     """Clients with a few well-known names, whose rules come and go."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(rules=st.lists(st.tuples(WHO, RULES), min_size=3, max_size=12))
+    def begin(self, rules: list[tuple[int, Keys]]) -> None:
         self.world = World()
         self.clients = [self.world.join() for _ in range(3)]
         self.held: list[tuple[Client, Keys]] = []
+        for who, keys in rules:
+            self.add(who, keys, 1)
 
-    @rule(who=st.integers(0, 2), keys=RULES, times=st.integers(1, 2))
+    @rule(who=WHO, keys=RULES, times=st.integers(1, 2))
     def add(self, who: int, keys: Keys, times: int) -> None:
         for _ in range(times):
             self.world.add(self.clients[who], text_of(keys))
             self.held.append((self.clients[who], keys))
 
-    @rule(who=st.integers(0, 2), other=st.integers(0, 2), which=st.integers(0, 40))
-    def add_known(self, who: int, other: int, which: int) -> None:
+    @rule(who=WHO, which=st.integers(0, 40))
+    def add_known(self, who: int, which: int) -> None:
         if self.held:
             self.add(who, self.held[which % len(self.held)][1], 1)
 
-    @rule(who=st.integers(0, 2), which=st.integers(0, 40))
+    @rule(who=WHO, which=st.integers(0, 40))
     def remove(self, who: int, which: int) -> None:
         if self.held:
             client, keys = self.clients[who], self.held[which % len(self.held)][1]
@@ -258,7 +263,7 @@ class Machine(RuleBasedStateMachine):
             if held:
                 del self.held[held[-1]]
 
-    @rule(who=st.integers(0, 2))
+    @rule(who=WHO)
     def leave(self, who: int) -> None:
         """A rule goes with its client, and with one that has rules and whose unique name it has."""
         gone = self.clients[who]
@@ -271,7 +276,7 @@ class Machine(RuleBasedStateMachine):
             if client is not gone and not names & {keys.get("sender"), keys.get("destination")}
         ]
 
-    @rule(who=st.integers(0, 2), name=st.sampled_from(WELL_KNOWN[:2]), flags=st.integers(0, 7))
+    @rule(who=WHO, name=st.sampled_from(WELL_KNOWN[:2]), flags=st.integers(0, 7))
     def request(self, who: int, name: str, flags: int) -> None:
         self.world.names.request(self.clients[who], name, flags, 100)
 

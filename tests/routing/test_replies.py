@@ -90,7 +90,9 @@ def test_serials_and_callers_are_not_confused(two: tuple[Client, Client]) -> Non
         assert once.node is who.node
 
 
-@pytest.mark.parametrize(("limit", "serial", "error"), [(1, 8, LIMITS_EXCEEDED), (2, 7, ACCESS_DENIED)])
+@pytest.mark.parametrize(
+    ("limit", "serial", "error"), [(1, 8, LIMITS_EXCEEDED), (2, 7, ACCESS_DENIED)]
+)
 def test_a_call_too_many_is_refused(
     two: tuple[Client, Client], limit: int, serial: int, error: str
 ) -> None:
