@@ -1,34 +1,13 @@
 """The session bus's configuration that is part of the program: it needs no file of the system."""
 
 import tomllib
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import final
 
-from policy.limits import Limits, limits
+from policy.configuration import Configuration
+from policy.limits import limits
 
 CONNECT = ("bus-user", "anyone")
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What one bus is told: its type, where it listens, who may connect, and its limits."""
-
-    type: str
-    listen: tuple[str, ...]
-    auth: tuple[str, ...]
-    connect: str
-    limits: Limits
-
-    def may_connect(self, uid: int | None, bus_uid: int) -> bool:
-        """May this user (None: anonymous) connect to a bus that runs as `bus_uid`?
-
-        A bus without other rules admits its own user and nobody else, not even root
-        (dbus-daemon(1), "policy").
-        """
-        return self.connect == "anyone" or uid == bus_uid
 
 
 def session() -> Configuration:

@@ -20,7 +20,8 @@ from bridge.transport.process import (
     write_out,
 )
 from bridge.transport.settings import Settings
-from policy.builtin import Configuration, session
+from policy.builtin import session
+from policy.configuration import Configuration
 
 SESSION = "--session"
 
@@ -47,14 +48,9 @@ def main() -> int:
 
 def serve(options: Options) -> None:
     """Be a bus until a signal ends it. Raises StartError."""
-    if options.configuration != SESSION:
-        raise StartError(
-            f"{options.configuration}: this version reads no configuration files yet,"
-            " only --session is built in"
-        )
     for fd in printed_to(options):
         check_writable(fd)
-    configuration = session()
+    configuration = configured(options)
     configure(options.log_to or LogTo.STDERR, configuration.type)
     raise_fd_limit()
     end_cleanly()
@@ -66,6 +62,25 @@ def serve(options: Options) -> None:
     finally:
         for listener in listeners:
             listener.close()
+
+
+def configured(options: Options) -> Configuration:
+    """What the command line chose. Raises StartError.
+
+    The file is read before anything is printed: harnesses remove it then.
+    """
+    if options.configuration == SESSION:
+        return session()
+    if options.config_file is None:
+        raise StartError(f"{options.configuration}: the system bus comes with a later release")
+    from policy.busconfig import ConfigError, load
+
+    try:
+        return load(options.config_file)
+    except ConfigError as error:
+        raise StartError(str(error)) from None
+    except OSError as error:
+        raise StartError(f'Failed to open "{options.config_file}": {error.strerror}') from None
 
 
 def run_here_or_in_background(

@@ -41,6 +41,7 @@ class Options:
 
     action: Action = Action.RUN
     configuration: str = ""  # "--session", "--system", or "configuration file FILE"
+    config_file: str | None = None
     address: str = ""
     address_fd: str | None = None
     pid_fd: str | None = None
@@ -108,6 +109,7 @@ def configure(option: str, what: str) -> Callable[[Options], None]:
 def config_file(options: Options, value: str) -> None:
     if value:
         configure("--config-file", f"configuration file {value}")(options)
+        options.config_file = value
 
 
 def address(options: Options, value: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from policy.builtin import Configuration
+from policy.configuration import Configuration
 
 
 @final
