@@ -407,19 +407,18 @@ def test_dbus_run_session(kind: str, place: Path) -> None:
     assert re.search('string "[0-9a-f]{32}"', done.stdout)
 
 
-@pytest.mark.parametrize(
-    ("words", "what"),
-    [
-        (("--system",), "--system"),
-        (("--config-file=/etc/x.conf",), "configuration file /etc/x.conf"),
-        (("--system", "--fork", "--print-address=1"), "--system"),
-    ],
-)
-def test_configuration_files_are_not_read_yet(
-    place: Path, words: tuple[str, ...], what: str
-) -> None:
+REFUSED = [
+    (("--system",), "--system: the system bus comes with a later release"),
+    (("--system", "--fork"), "--system: the system bus comes with a later release"),
+    (("--config-file=/no/x.conf",), 'Failed to open "/no/x.conf": No such file or directory'),
+    (("--config-file=/dev/null",), "/dev/null:1: no element found"),
+]
+
+
+@pytest.mark.parametrize(("words", "what"), REFUSED)
+def test_a_start_that_fails_is_one_line(place: Path, words: tuple[str, ...], what: str) -> None:
     done = subprocess.run(
-        [*command("ours"), *words],
+        [*command("ours"), *words, "--print-address=1"],
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -428,10 +427,34 @@ def test_configuration_files_are_not_read_yet(
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(
-        rf"bus1-daemon\[\d+\]: Failed to start message bus: {what}: this version reads no"
-        r" configuration files yet, only --session is built in\n",
-        done.stderr,
+        rf"bus1-daemon\[\d+\]: Failed to start message bus: {re.escape(what)}\n", done.stderr
     )
+
+
+CONFIGURATION = """<busconfig><type>x</type><listen>unix:tmpdir={0}</listen>
+<policy context="default">
+<allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
+</busconfig>"""
+
+
+def test_a_configuration_file_may_go_when_the_address_is_there(kind: str, place: Path) -> None:
+    file = place / "bus.conf"
+    file.write_text(CONFIGURATION.format(place))
+    with subprocess.Popen(
+        [*command(kind), "--nofork", "--print-address=1", f"--config-file={file}"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(place),
+    ) as daemon:
+        assert daemon.stdout is not None
+        address = daemon.stdout.readline()
+        file.unlink()
+        done = subprocess.run(
+            ["busctl", f"--address={address.strip()}", "list"], check=False, capture_output=True
+        )
+        daemon.terminate()
+    assert address.startswith(f"unix:path={place}/dbus-")
+    assert done.returncode == 0
 
 
 def test_version(kind: str, place: Path) -> None:

@@ -98,8 +98,8 @@ def options(**more: object) -> Options:
 ACCEPTED = [
     ("--session", options()),
     ("--system", options(configuration="--system")),
-    ("--config-file=/a=b", options(configuration="configuration file /a=b")),
-    ("--config-file /a", options(configuration="configuration file /a")),
+    ("--config-file=/a=b", options(configuration="configuration file /a=b", config_file="/a=b")),
+    ("--config-file /a", options(configuration="configuration file /a", config_file="/a")),
     ("--config-file --session", options()),
     ("--session --address=unix:path=a", options(address="unix:path=a")),
     ("--session --address unix:path=a", options(address="unix:path=a")),
