@@ -78,7 +78,6 @@ class Connection:
         if count > 0:
             self.dispatch()
         elif count == 0:
-            self.flush()  # it may have closed only its own direction, and wait for an answer
             self.server.drop(self, None)
 
     def dispatch(self) -> None:

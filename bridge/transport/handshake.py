@@ -57,9 +57,15 @@ class Handshake:
             self.server.begin(self, self.sasl)
 
     def answer(self, lines: bytes) -> None:
-        """Few bytes into an empty socket: who lets them not fit is no client."""
-        if lines:
-            os.write(self.fd, lines)
+        """Few bytes into an empty socket: who lets them not fit is no client. Raises Disconnect."""
+        if not lines:
+            return
+        try:
+            count = os.write(self.fd, lines)
+        except BlockingIOError:
+            count = 0
+        if count < len(lines):
+            raise Disconnect("it does not read what it is answered")
 
     def close(self) -> None:
         """Give everything back."""

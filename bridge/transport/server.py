@@ -22,6 +22,7 @@ from bridge.routing.router import Router
 from bridge.transport.connection import Connection, flush_ready
 from bridge.transport.deadlines import Deadlines
 from bridge.transport.handshake import Handshake
+from bridge.transport.hangups import Hangups
 from bridge.transport.identity import identify, ourselves
 from bridge.transport.launch import Listener
 from bridge.transport.settings import Settings
@@ -34,6 +35,7 @@ from policy.limits import Limits
 log = logging.getLogger("bus1.server")
 
 SHARES = 4  # connections of one user that may be full at the same time
+READS = 16  # of one connection in one go, at its end
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -85,6 +87,7 @@ class Server:
         self.listening = False
         self.stopping = False
         self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self.hangups = Hangups(loop, self.hung_up)
         self.incomplete = Deadlines(loop, limits.auth_timeout / 1000, self.too_slow)
         self.partial = Deadlines(loop, limits.pending_fd_timeout / 1000, self.fds_pending)
 
@@ -106,9 +109,11 @@ class Server:
             listener.close()
         for connection in list(self.connections.values()):
             self.drop(connection, None)
+        self.hangups.stop()
         self.incomplete.stop()
         self.partial.stop()
-        os.close(self.spare)
+        if self.spare >= 0:
+            os.close(self.spare)
 
     def reload(self) -> None:
         """SIGHUP. The built-in session configuration has no file that could have changed."""
@@ -158,15 +163,19 @@ class Server:
         sasl = Sasl(credentials.uid, listener.guid, anonymous, can_pass_fds=True)
         handshake = Handshake(self, accepted.detach(), credentials, sasl)
         self.watch(handshake)
+        self.hangups.watch(handshake.fd)
         self.incomplete.add(handshake.fd)
 
     def turn_away(self, listener: Listener, error: OSError) -> None:
         """No descriptor is free: use the spare one to hang up, or the loop would spin."""
         log.error("Cannot accept a connection: %s", error.strerror)
-        os.close(self.spare)
+        if self.spare >= 0:
+            os.close(self.spare)
+            self.spare = -1  # at ENFILE others may take it: then there is none for a while
         with contextlib.suppress(OSError):
             listener.socket.accept()[0].close()
-        self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
 
     # ----------------------------------------------------------------- connections
 
@@ -209,6 +218,22 @@ class Server:
     def stop_waiting(self, connection: Connection) -> None:
         """It writes again when it has something to write."""
         self.loop.remove_writer(connection.fd)
+
+    def hung_up(self, fd: int) -> None:
+        """The other end was closed: read what came before, then it is dropped."""
+        for _ in range(READS):
+            connection = self.connections.get(fd)
+            if connection is None:
+                return
+            connection.on_readable()
+        # Others are served in between; and by then the number may be somebody else's.
+        last = self.connections.get(fd)
+        self.loop.call_soon(self.go_on, last)
+
+    def go_on(self, connection: Handshake | Connection | None) -> None:
+        """There was more to read than one may have read in one go."""
+        if connection is not None and self.connections.get(connection.fd) is connection:
+            self.hung_up(connection.fd)
 
     def too_slow(self, fd: int) -> None:
         """auth_timeout: it connected, and never said Hello."""

@@ -8,6 +8,8 @@ from posix.unistd cimport close
 
 from bridge.wire.frame cimport Frame, Framer
 
+from bridge.wire.frame import BadMessage
+
 
 cdef extern from "<sys/uio.h>" nogil:
     struct iovec:
@@ -64,6 +66,7 @@ cpdef Py_ssize_t receive(int fd, Framer framer, bint takes_fds) except -2:
     cdef iovec vector
     cdef msghdr header
     cdef Py_ssize_t count
+    cdef bint owed = framer.begun() and len(framer.fds) > 0
     memset(&header, 0, sizeof(header))
     vector.iov_base = framer.space(<Py_ssize_t *>&vector.iov_len)
     header.msg_iov = &vector
@@ -78,24 +81,35 @@ cpdef Py_ssize_t receive(int fd, Framer framer, bint takes_fds) except -2:
         if errno == EAGAIN or errno == EINTR:
             return -1
         PyErr_SetFromErrno(OSError)
-    if header.msg_controllen:
-        adopt(&header, framer)
     if count > 0:
         framer.filled(count)
+    if header.msg_controllen:
+        adopt(&header, framer, owed and not beyond(framer))
     return count
 
 
-cdef int adopt(msghdr *header, Framer framer) except -1:
+cdef bint beyond(Framer framer):
+    """Has more come than one message? One that is broken is the framer's to find."""
+    cdef Py_ssize_t length
+    try:
+        length = framer.length()
+    except BadMessage:
+        return True
+    return 0 < length < framer.intake.end - framer.intake.at
+
+
+cdef int adopt(msghdr *header, Framer framer, bint repeated) except -1:
     """Hand the received descriptors to the framer, or close them all if some were lost.
 
     The first that come with a message are its own; sd-bus repeats them with every further
-    part it writes, so what comes with later parts is closed.
+    part it writes, so what comes with later parts is closed. The kernel gives descriptors with
+    the last bytes that it gives: if these are beyond the message, so are the descriptors.
     """
     cdef cmsghdr *part = CMSG_FIRSTHDR(header)
     cdef size_t place, count
     cdef int number
     cdef bint lost = header.msg_flags & MSG_CTRUNC
-    cdef bint unwanted = lost or (framer.begun() and len(framer.fds) > 0)
+    cdef bint unwanted = lost or repeated
     while part != NULL:
         if part.cmsg_level == SOL_SOCKET and part.cmsg_type == SCM_RIGHTS:
             count = (part.cmsg_len - CMSG_LEN(0)) // sizeof(int)
