@@ -19,6 +19,7 @@ from tests.raw import Client
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = os.environ.get("BUSES", "ours,dbus-daemon").split(",")
+started: list[subprocess.Popen[bytes]] = []  # so that none outlives the tests, whatever fails
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
@@ -163,6 +164,7 @@ def start(kind: str, directory: Path, *options: str, argv: tuple[str, ...] = ())
             cwd=ROOT,
         )
     bus = Bus(kind, directory, process)
+    started.append(process)
     bus.address = first_line(process)
     if not bus.address:
         process.kill()

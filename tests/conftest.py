@@ -14,10 +14,19 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.append(ROOT)
 
-from tests.buses import KINDS, Bus, start  # noqa: E402 (needs the path)
+from tests.buses import KINDS, Bus, start, started  # noqa: E402 (needs the path)
 from tests.raw import Client  # noqa: E402
 
 numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_running() -> Iterator[None]:
+    yield
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="module", params=KINDS)

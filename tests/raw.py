@@ -1,4 +1,4 @@
-"""A D-Bus client on a blocking socket, for tests: it sends any bytes and keeps the order of arrival.
+"""A D-Bus client on a blocking socket, for tests: it sends any bytes and keeps the order.
 
 It shares no code with the bus: marshalling is its own, for both byte orders.
 """

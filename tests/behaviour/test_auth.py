@@ -27,7 +27,8 @@ def converse(address: str, data: bytes, wanted: int) -> list[str]:
     with socket_to(address) as sock:
         with suppress(ConnectionError):
             sock.sendall(data)
-        received, lines = b"", []
+        received = b""
+        lines: list[str] = []
         while len(lines) < wanted:
             try:
                 more = sock.recv(65536)

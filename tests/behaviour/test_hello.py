@@ -1,4 +1,4 @@
-"""Becoming a client: Hello, what may come before it, what it announces (contract E.1, E.2, E.65)."""
+"""Becoming a client: Hello, what may come before it, what follows (contract E.1, E.2, E.65)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.buses import ROOT, Bus, command, environment, start
+from tests.buses import ROOT, command, environment, start
 from tests.raw import Client, socket_to
 
 GUID = "[0-9a-f]{32}"
@@ -167,13 +167,6 @@ def test_a_stale_socket_is_replaced(bus_kind: str, tmp_path: Path) -> None:
     bus = start(bus_kind, tmp_path)
     assert bus.connect().is_open()
     bus.stop()
-
-
-def test_the_socket_may_be_used_by_its_owner(fresh: Bus) -> None:
-    path = fresh.directory / "bus"
-    assert path.is_socket()
-    with socket_to(fresh.address):
-        pass
 
 
 def test_few_descriptors_are_no_reason_to_die(bus_kind: str, tmp_path: Path) -> None:
