@@ -39,7 +39,11 @@ OUTSIDE: dict[str, set[str]] = {
 
 # The words of the event loop: only the server (and what it hands its loop to) may say them.
 LOOP = {"asyncio", "uvloop"}
-KNOWS_THE_LOOP = {"bridge/transport/server.py", "bridge/transport/deadlines.py", "bridge/transport/hangups.py"}
+KNOWS_THE_LOOP = {
+    "bridge/transport/server.py",
+    "bridge/transport/deadlines.py",
+    "bridge/transport/hangups.py",
+}
 
 IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+c?import|c?import\s+([\w.]+))", re.MULTILINE)
 
