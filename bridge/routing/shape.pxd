@@ -42,6 +42,7 @@ cdef class Shape:
     cdef readonly Rule probe
     cdef readonly dict entries
     cdef readonly dict members
+    cdef readonly dict firsts
     cdef readonly dict texts
     cdef readonly list ordered
     cdef readonly dict lengths
@@ -62,6 +63,7 @@ cdef class Shape:
     cpdef dict table(self, Rule rule)
     cpdef enter(self, Rule rule)
     cpdef strike(self, Rule rule)
+    cdef str first(self, Rule rule)
     cdef str open_value(self, Rule rule)
     cdef Rule part(self, Rule rule)
 

@@ -131,7 +131,8 @@ class Shape:
     `entries` leads from a rule to what is filed under it. In a `partial` shape it leads from
     the part of a rule that is searched to a table of whole rules. `probe` is the rule asked
     for, filled in anew for every message. `members` counts rules by member where there are
-    arguments: those are read only for messages that may match.
+    arguments: those are read only for messages that may match; `firsts` counts the values of
+    the first of them, if exact: most messages that differ do so there.
 
     Of a key that many values can satisfy, `texts` counts the values in use, `ordered` has them
     sorted, `lengths` counts the lengths of those that fit longer ones, too. `opened` is the
@@ -161,6 +162,7 @@ class Shape:
         )
         self.entries: dict[Rule, object] = {}
         self.members: dict[str | None, int] = {}
+        self.firsts: dict[str, int] = {}
         self.texts: dict[str, int] = {}
         self.ordered: list[str] = []
         self.lengths: dict[int, int] = {}
@@ -205,7 +207,7 @@ class Shape:
         values: list[str] = []
         for place in self.places:
             text = question.argument(place)
-            if text is None:
+            if text is None or (not values and self.opened != 0 and text not in self.firsts):
                 return
             values.append(text)
         if self.namespace:
@@ -289,6 +291,7 @@ class Shape:
         """The rule is new in its table: remember what leads to it."""
         if self.places:
             more(self.members, rule.member)
+            more(self.firsts, self.first(rule))
         text = self.open_value(rule)
         if text is not None and more(self.texts, text):
             insort(self.ordered, text)
@@ -303,11 +306,16 @@ class Shape:
                 del self.entries[part]
         if self.places:
             less(self.members, rule.member)
+            less(self.firsts, self.first(rule))
         text = self.open_value(rule)
         if text is not None and less(self.texts, text):
             del self.ordered[bisect_left(self.ordered, text)]
             if not self.inner or text.endswith("/"):
                 less(self.lengths, len(text))
+
+    def first(self, rule: Rule) -> str:
+        """The rule's value at the first place that is searched."""
+        return rule.values[rule.places.index(self.places[0])]
 
     def open_value(self, rule: Rule) -> str | None:
         """The rule's value under the key that many values can satisfy."""

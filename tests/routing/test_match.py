@@ -499,6 +499,15 @@ def test_a_long_argument_finds_its_directories(world: World) -> None:
     assert world.index.broadcast(message("s", "x" + text), None) == []
 
 
+def test_a_shape_forgets_what_led_to_rules_that_left(world: World) -> None:
+    client = world.join()
+    for text in ("path_namespace='/a'", "path_namespace='/a/bc'"):
+        world.add(client, text)
+    world.remove(client, "path_namespace='/a/bc'")
+    (shape,) = world.index.order
+    assert (shape.lengths, shape.ordered, shape.texts) == ({2: 1}, ["/a"], {"/a": 1})
+
+
 def test_an_index_forgets_the_marks_of_another(world: World) -> None:
     """A monitor's rules are in an index of their own; its stamps begin anew."""
     client, other = world.join(), Index()
