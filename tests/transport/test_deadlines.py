@@ -116,20 +116,20 @@ def test_a_number_that_is_used_again_begins_anew(
 
 def test_what_the_end_of_another_ended_does_not_expire(clock: Any) -> None:
     """Dropping one connection may make another fail, whose time is over, too."""
-    expired = []
+    ended = []
 
     def expire(thing: int) -> None:
-        expired.append(thing)
-        deadlines.discard(2)
-        deadlines.add(4)
+        ended.append(thing)
+        times.discard(2)
+        times.add(4)
 
-    deadlines = Deadlines(clock, 10, expire)
+    times = Deadlines(clock, 10, expire)
     for thing in (1, 2, 3):
-        deadlines.add(thing)
+        times.add(thing)
     clock.go(10)
-    assert expired == [1, 3]
+    assert ended == [1, 3]
     clock.go(10)
-    assert expired == [1, 3, 4]
+    assert ended == [1, 3, 4]
 
 
 def test_after_the_end_nothing_expires(

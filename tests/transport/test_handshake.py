@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Disconnect
 from bridge.transport.handshake import Handshake
-from bridge.wire.sasl import Sasl
+from bridge.wire.sasl import MAX_FAILURES, Sasl
 
 GUID = "0123456789abcdef0123456789abcdef"
 EXTERNAL = b"AUTH EXTERNAL 31303030\r\n"  # 1000
@@ -47,10 +48,11 @@ class Wire:
         self.client, ours = socket.socketpair()
         self.client.setblocking(False)
         ours.setblocking(False)
-        self.server: Any = Server()
+        server: Any = Server()
+        self.server = server
         credentials = Credentials(1000, None)
         sasl = Sasl(1000, GUID, False, can_pass_fds=True)
-        self.handshake = Handshake(self.server, ours.detach(), credentials, sasl)
+        self.handshake = Handshake(server, ours.detach(), credentials, sasl)
 
     def say(self, data: bytes) -> bytes:
         """What the server answers to this."""
@@ -131,8 +133,20 @@ def test_the_last_answer_comes_before_the_end(wire: Wire) -> None:
         if wire.server.dropped:
             break
     assert wire.server.dropped[0]
-    assert answers.startswith(b"REJECTED EXTERNAL\r\n")
+    assert answers == b"REJECTED EXTERNAL\r\n" * MAX_FAILURES
     assert wire.server.blamed == 0
+
+
+def test_who_does_not_read_the_answers_is_dropped(wire: Wire) -> None:
+    """A short write, or none: the bus neither waits nor leaves out lines."""
+    wire.say(b"\0" + EXTERNAL)
+    for _ in range(100_000):
+        with suppress(BlockingIOError):
+            wire.client.send(b"x\r\n" * 100)
+        wire.handshake.on_readable()
+        if wire.server.dropped:
+            break
+    assert wire.server.dropped == ["it does not read what it is answered"]
 
 
 @pytest.mark.parametrize(

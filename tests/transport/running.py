@@ -1,0 +1,146 @@
+"""A server in a thread of the test's process: clients are real, and the test may look inside."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import gc
+import os
+import socket
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from bridge.routing.client import Client
+from bridge.transport.launch import listen, new_guid
+from bridge.transport.server import Server
+from bridge.transport.settings import Settings
+from policy.builtin import session
+from tests import raw
+
+T = TypeVar("T")
+SECONDS = 30
+
+
+class Running:
+    """A bus with these limits, at `address`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        connect: str = "bus-user",
+        auth: tuple[str, ...] = ("EXTERNAL",),
+        **limits: int,
+    ) -> None:
+        built_in = session()
+        configuration = replace(
+            built_in, connect=connect, auth=auth, limits=replace(built_in.limits, **limits)
+        )
+        self.loop = uvloop.new_event_loop()
+        self.listeners = listen(f"unix:path={directory}/bus", {})
+        self.address = self.listeners[0].address
+        self.server = Server(self.loop, Settings(configuration, new_guid()), self.listeners)
+        self.clients: list[raw.Client] = []
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self) -> None:
+        collection = gc.get_threshold()
+        self.server.start()
+        self.loop.run_forever()
+        self.server.stop()
+        self.loop.close()
+        gc.set_threshold(*collection)
+        gc.unfreeze()
+
+    def stop(self) -> None:
+        if not self.thread.is_alive():
+            return
+        for client in self.clients:
+            client.close()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(SECONDS)
+        assert not self.thread.is_alive()
+
+    # ---------------------------------------------------------------------- from outside
+
+    def connect(self, **options: Any) -> raw.Client:
+        self.clients.append(raw.Client(self.address, **options))
+        return self.clients[-1]
+
+    def socket(self) -> socket.socket:
+        """Connected, and silent so far."""
+        return raw.socket_to(self.address)
+
+    # ----------------------------------------------------------------------- from inside
+
+    def do(self, function: Callable[[], T]) -> T:
+        """In the server's thread, between two events."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self.loop.call_soon_threadsafe(run)
+        return future.result(SECONDS)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The server stands still: what is sent now it finds all at once."""
+        stands, go = threading.Event(), threading.Event()
+
+        def stand() -> None:
+            stands.set()
+            go.wait(SECONDS)
+
+        self.loop.call_soon_threadsafe(stand)
+        assert stands.wait(SECONDS)
+        try:
+            yield
+        finally:
+            go.set()
+
+    def client(self, of: raw.Client) -> Client:
+        """What the bus knows of a client."""
+        client = self.do(lambda: self.server.router.names.owner(of.name))
+        assert client is not None
+        return client
+
+    def narrow(self, of: raw.Client) -> None:
+        """Make the kernel's buffer towards this client as small as it gets."""
+        reader: Any = self.client(of).peer.queue.reader
+
+        def shrink() -> None:
+            with socket.socket(fileno=os.dup(reader.fd)) as copy:
+                copy.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+
+        self.do(shrink)
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """Wait for something that the server does in its own time."""
+        end = time.monotonic() + SECONDS
+        while not self.do(done):
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.005)
+
+    def descriptors(self) -> int:
+        """How many are open now, those of the test's own included."""
+        return self.do(lambda: len(os.listdir("/proc/self/fd")))
+
+
+def unread(sock: socket.socket) -> int:
+    """How many bytes wait in the kernel to be read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(sock, termios.FIONREAD, count)
+    return count[0]
