@@ -41,8 +41,10 @@ def show() -> int:
             listeners = listen(f"unix:path={folder}/bus", {})
             server = Server(loop, Settings(session(), new_guid()), listeners)
             server.start()
-            loop.run_until_complete(Scene(server, listeners[0].address).play())
-            server.stop()
+            try:
+                loop.run_until_complete(Scene(server, listeners[0].address).play())
+            finally:
+                server.stop()
         finally:
             loop.close()
     return 0

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import final
 
 # What dbus-run-session(1) and shells return when a command cannot be run or is not found.
 CANNOT_RUN, NOT_FOUND = 126, 127
@@ -17,16 +18,45 @@ PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 def run_on_own_bus(command: Sequence[str]) -> int:
     """Start a bus, run the command on it, end the bus; the command's exit status."""
+    signals = Signals()
     started = start_bus()
     if started is None:
         print("bus1 session: the bus did not start", file=sys.stderr)
         return CANNOT_RUN
     bus, address = started
     try:
-        return run(command, address)
+        return run(command, address, signals)
     finally:
         bus.terminate()
         bus.wait()
+
+
+@final
+class Signals:
+    """Signals are for the command. Those that come before it runs wait for it.
+
+    Ctrl-C reaches the command without us, and it decides what to do about it. A handler does
+    nothing here and not SIG_IGN, which the command would inherit.
+    """
+
+    def __init__(self) -> None:
+        self.child: subprocess.Popen[bytes] | None = None
+        self.waiting: list[int] = []
+        signal.signal(signal.SIGINT, lambda number, frame: None)
+        for number in PASSED_ON:
+            signal.signal(number, self.take)
+
+    def take(self, number: int, frame: FrameType | None) -> None:
+        if self.child is None:
+            self.waiting.append(number)
+        else:
+            self.child.send_signal(number)
+
+    def pass_to(self, child: "subprocess.Popen[bytes]") -> None:
+        """The command runs: it gets what has come, and what will."""
+        self.child = child
+        for number in self.waiting:
+            child.send_signal(number)
 
 
 def start_bus() -> tuple["subprocess.Popen[bytes]", str] | None:
@@ -48,12 +78,10 @@ def start_bus() -> tuple["subprocess.Popen[bytes]", str] | None:
     return bus, address
 
 
-def run(command: Sequence[str], address: str) -> int:
-    """Run the command with its environment set, passing signals on to it."""
+def run(command: Sequence[str], address: str, signals: Signals) -> int:
+    """Run the command with its environment set."""
     environment = {key: value for key, value in os.environ.items() if key not in OUTER}
     environment["DBUS_SESSION_BUS_ADDRESS"] = address
-    # Ctrl-C is for the command, which decides what to do about it: here it only must not kill.
-    signal.signal(signal.SIGINT, ignore)
     try:
         child = subprocess.Popen(list(command), env=environment)
     except FileNotFoundError:
@@ -62,15 +90,6 @@ def run(command: Sequence[str], address: str) -> int:
     except OSError as error:
         print(f"bus1 session: {command[0]}: {error.strerror}", file=sys.stderr)
         return CANNOT_RUN
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        child.send_signal(number)
-
-    for number in PASSED_ON:
-        signal.signal(number, pass_on)
+    signals.pass_to(child)
     status = child.wait()
     return status if status >= 0 else 128 - status
-
-
-def ignore(number: int, frame: FrameType | None) -> None:
-    """A handler, not SIG_IGN: the command would inherit that."""

@@ -86,6 +86,7 @@ class Server:
         self.connections: dict[int, Handshake | Connection] = {}
         self.listening = False
         self.stopping = False
+        self.refused = 0
         self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.hangups = Hangups(loop, self.hung_up)
         self.incomplete = Deadlines(loop, limits.auth_timeout / 1000, self.too_slow)
@@ -168,7 +169,9 @@ class Server:
 
     def turn_away(self, listener: Listener, error: OSError) -> None:
         """No descriptor is free: use the spare one to hang up, or the loop would spin."""
-        log.error("Cannot accept a connection: %s", error.strerror)
+        self.refused += 1
+        if self.refused & (self.refused - 1) == 0:  # the 1st, 2nd, 4th, 8th, …
+            log.error("Cannot accept connections (%d so far): %s", self.refused, error.strerror)
         if self.spare >= 0:
             os.close(self.spare)
             self.spare = -1  # at ENFILE others may take it: then there is none for a while

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.session import PASSED_ON, run, run_on_own_bus
+from bridge.cli.session import PASSED_ON, Signals, run, run_on_own_bus
 from tests.buses import ROOT, environment, first_line
 
 SECONDS = 30
@@ -132,7 +132,9 @@ def test_how_it_ends(
 ) -> None:
     (tmp_path / "text").write_text("no program")
     place = str(tmp_path)
-    assert run([word.replace("PLACE", place) for word in command], "unix:path=/x") == status
+    assert (
+        run([word.replace("PLACE", place) for word in command], "unix:path=/x", Signals()) == status
+    )
     assert capfd.readouterr() == ("", error.replace("PLACE", place))
 
 
@@ -158,7 +160,7 @@ def test_the_environment_is_of_this_bus_only(
     for name in (*outer, "STARTER_BUS_TYPE"):
         monkeypatch.setenv(f"DBUS_{name}", "unix:path=/outer")
     monkeypatch.setenv("OTHER", "stays")
-    assert run(["sh", "-c", 'env; echo "$0|$1"', "-a", "b c"], "unix:path=/inner") == 0
+    assert run(["sh", "-c", 'env; echo "$0|$1"', "-a", "b c"], "unix:path=/inner", Signals()) == 0
     lines = capfd.readouterr().out.splitlines()
     assert "OTHER=stays" in lines
     assert lines[-1] == "-a|b c"
@@ -226,3 +228,9 @@ def test_a_bus_that_does_not_start(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert run_on_own_bus(["echo", "never"]) == 126
     assert capfd.readouterr() == ("", "bus1 session: the bus did not start\n")
+
+
+def test_a_signal_before_the_command_runs_waits_for_it() -> None:
+    signals = Signals()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert run(["sh", "-c", "sleep 30"], "unix:path=/x", signals) == 128 + signal.SIGHUP
