@@ -230,6 +230,7 @@ def test_a_bus_that_does_not_start(
     assert capfd.readouterr() == ("", "bus1 session: the bus did not start\n")
 
 
+@pytest.mark.usefixtures("handlers")
 def test_a_signal_before_the_command_runs_waits_for_it() -> None:
     signals = Signals()
     os.kill(os.getpid(), signal.SIGHUP)
