@@ -11,5 +11,6 @@ cdef class Replies:
     cpdef bint owe(self, Client caller, Client callee, unsigned int serial, Handle once) except -1
     @cython.locals(key=cython.ulonglong)
     cpdef Handle find(self, Client caller, Client callee, unsigned int serial)
-    @cython.locals(key=cython.ulonglong)
     cpdef bint settle(self, Client caller, Client callee, unsigned int serial) except -1
+    @cython.locals(key=cython.ulonglong)
+    cpdef bint excuse(self, Client caller, Client callee, unsigned int serial) except -1

@@ -300,6 +300,16 @@ class Router:
                 client.routes.pop(gone.number, None)
             client.peer.release([handle])
 
+    def undelivered(self, client: Client, message: Message | None) -> None:
+        """A message to this client cannot be written to it. Who waits for a reply gets NoReply."""
+        carried = [] if message is None else message.handles or []
+        handles = [handle for handle in carried if handle is not None]
+        for handle in handles:
+            caller: Any = handle.node.tag
+            self.replies.excuse(caller, client, handle.cookie)
+        client.peer.release(handles)
+        self.note_drop(client, None)
+
     def note_drop(self, client: Client, sender: Client | None) -> None:
         """Log that a slow client lost a message: the 1st, 2nd, 4th, 8th, … of each client."""
         client.dropped += 1

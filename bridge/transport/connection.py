@@ -4,6 +4,7 @@ It decides nothing about messages, and knows the event loop only through its ser
 """
 
 import os
+from errno import ETOOMANYREFS
 from typing import TYPE_CHECKING
 
 from bridge.routing.client import Client
@@ -111,11 +112,21 @@ class Connection:
             self.server.blame_self(self)
 
     def write(self) -> bool:
-        """One sendmsg. True if it may be worth another one."""
+        """One sendmsg. True if it may be worth another one.
+
+        The kernel may hold too many descriptors on their way to take more. Those belong to
+        the first message then: it is dropped, not its receiver (CVE-2014-3532).
+        """
         frames = self.batch()
         if not frames:
             return False
-        count = send(self.fd, frames, self.offset)
+        try:
+            count = send(self.fd, frames, self.offset)
+        except OSError as error:
+            if error.errno != ETOOMANYREFS:
+                raise
+            self.router.undelivered(self.client, self.peer.receive())
+            return True
         if count < 0:
             self.blocked = True
             self.server.wait_writable(self)
