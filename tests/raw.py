@@ -9,11 +9,13 @@ import array
 import os
 import socket
 import struct
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 DRIVER = "org.freedesktop.DBus"
 DRIVER_PATH = "/org/freedesktop/DBus"
@@ -246,12 +248,23 @@ class Closed(Exception):
 
 
 class Client:
-    """One connection. Nothing is thrown away: `ask` leaves other messages for `seen`."""
+    """One connection. Nothing is thrown away: `ask` leaves other messages for `seen`.
+
+    Sockets have no order among each other, so what one client sent first may be read last.
+    `take` therefore first sees to it that the bus has read what others sent (`unsettled`).
+    """
+
+    others: ClassVar[weakref.WeakSet[Client]] = weakref.WeakSet()
+    address = ""
+    unsettled = False
+    thread = 0
 
     def __init__(
         self, address: str, *, fds: bool = True, hello: bool = True, timeout: float = TIMEOUT
     ) -> None:
         self.sock = socket_to(address, timeout)
+        self.address = address
+        self.others.add(self)
         self.serial = 0
         self.buffer = bytearray()
         self.fds: list[int] = []
@@ -298,6 +311,7 @@ class Client:
 
     def write(self, data: bytes, fds: Sequence[int] = ()) -> None:
         """All of `data`; the fds ride on its first byte."""
+        self.unsettled = False
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
             sent = self.sock.sendmsg([data], rights)
@@ -328,6 +342,7 @@ class Client:
         self.write(
             build(kind, serial, fields, signature, args, flags=flags, order=order, body=body), fds
         )
+        self.unsettled, self.thread = bool(self.name), threading.get_ident()
         return serial
 
     def call(
@@ -404,19 +419,34 @@ class Client:
 
     def ask(self, member: str, signature: str = "", *args: Any, **options: Any) -> Message:
         """Call and wait for the answer, a return or an error."""
-        return self.answer(self.call(member, signature, *args, **options))
+        answer = self.answer(self.call(member, signature, *args, **options))
+        self.unsettled = False
+        return answer
 
     def receive(self, member: str) -> Message:
         """The next call or signal of this name."""
         return self.wait(lambda m: m.member == member)
 
     def take(self) -> list[Message]:
-        """Everything the bus had sent before now (a call to the bus is the barrier)."""
-        serial = self.call("GetId")
-        while (message := self.read()).reply_to != serial:
-            self.unread.append(message)
+        """Everything the bus had sent before now, and in answer to what others sent until now."""
+        for other in self.others:
+            if (
+                other.unsettled
+                and other.address == self.address
+                and other.thread == threading.get_ident()
+            ):
+                with suppress(Closed, OSError):
+                    other.settle()
+        self.settle()
         messages, self.unread = self.unread, []
         return messages
+
+    def settle(self) -> None:
+        """Wait until the bus has read all that was sent: a call to it is the barrier."""
+        serial = self.call("GetId")
+        self.unsettled = False
+        while (message := self.read()).reply_to != serial:
+            self.unread.append(message)
 
     def seen(self) -> list[str]:
         """The same, in short."""

@@ -107,11 +107,15 @@ def test_calls_to_oneself_end_with_oneself(a: Client, b: Client) -> None:
 
 
 def test_half_close_what_was_asked_before_is_answered(bus: Bus, a: Client) -> None:
-    """The bus writes what it has for a client that sends no more, and hangs up."""
+    """The bus writes what it has for a client that sends no more, and hangs up.
+
+    dbus-daemon does so unless it sees both at once: then the answer is lost.
+    """
     new = bus.connect()
     serial = new.call("GetId")
     new.sock.shutdown(socket.SHUT_WR)
-    assert [m.reply_to for m in new.rest()] == [serial]
+    answered = [m.reply_to for m in new.rest()]
+    assert answered == [serial] or (bus.kind == "dbus-daemon" and not answered)
     a.until_gone(new.name)
 
 

@@ -226,7 +226,7 @@ def test_nothing_is_started(a: Client, name: str) -> None:
     a.ask("RequestName", "su", name, 0)
     for each in (name, a.name, "x.y"):
         nothing = f"!ServiceUnknown The name {each} was not provided by any .service files"
-        assert str(a.ask("StartServiceByName", "su", each, 0)) == nothing
+        assert text(a.ask("StartServiceByName", "su", each, 0)) == nothing
 
 
 def test_id_and_reload(caller: Caller) -> None:
