@@ -53,6 +53,8 @@ def command(kind: str) -> list[str]:
     if kind == "dbus-daemon":
         return [need("dbus-daemon")]
     assert kind == "ours", kind
+    if os.environ.get("BUS1_UNCOMPILED") == "1":
+        return [sys.executable, "-m", "tests.uncompiled", "bridge.cli.daemon"]
     installed = Path(sys.executable).parent / "bus1-daemon"
     return [str(installed)] if installed.exists() else [sys.executable, "-m", "bridge.cli.daemon"]
 
