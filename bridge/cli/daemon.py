@@ -3,6 +3,7 @@
 Harnesses wait for the address: what is slow to import is imported as late as possible.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ from policy.builtin import session
 from policy.configuration import Configuration
 
 SESSION = "--session"
+
+log = logging.getLogger("bus1.daemon")
 
 
 def main() -> int:
@@ -52,6 +55,8 @@ def serve(options: Options) -> None:
         check_writable(fd)
     configuration = configured(options)
     configure(options.log_to or LogTo.STDERR, configuration.type)
+    if configuration.service_directories:
+        log.info("Service directories are not used by this release: it starts no services")
     raise_fd_limit()
     end_cleanly()
     listeners: list[Listener] = []
@@ -102,10 +107,12 @@ def run_here_or_in_background(
         close_out(printed_to(options))
         notify("READY=1", os.environ)
 
+    def stopping() -> None:
+        notify("STOPPING=1", os.environ)
+
     from bridge.transport.server import run
 
-    run(Settings(configuration, new_guid()), listeners, ready)
-    notify("STOPPING=1", os.environ)
+    run(Settings(configuration, new_guid()), listeners, ready, stopping)
 
 
 def printed_to(options: Options) -> set[int]:

@@ -46,9 +46,7 @@ class Options:
     address_fd: str | None = None
     pid_fd: str | None = None
     fork: bool | None = None
-    pid_file: bool = True
     log_to: LogTo | None = None
-    systemd_activation: bool = False
     print_address: int | None = None
     print_pid: int | None = None
 
@@ -140,6 +138,10 @@ def put(field: str, value: object) -> Callable[[Options], None]:
     return lambda options: setattr(options, field, value)
 
 
+def no_effect(options: Options) -> None:
+    """An option that dbus-daemon has, and that changes nothing in this release."""
+
+
 def syslog(options: Options) -> None:
     """Only --nosyslog takes --syslog-only back."""
     if options.log_to is not LogTo.SYSLOG:
@@ -153,11 +155,11 @@ FLAGS: Final[Mapping[str, Callable[[Options], None]]] = {
     "--system": configure("--system", "--system"),
     "--fork": put("fork", True),
     "--nofork": put("fork", False),
-    "--nopidfile": put("pid_file", False),
+    "--nopidfile": no_effect,  # there is never a pid file
     "--syslog": syslog,
     "--nosyslog": put("log_to", LogTo.STDERR),
     "--syslog-only": put("log_to", LogTo.SYSLOG),
-    "--systemd-activation": put("systemd_activation", True),
+    "--systemd-activation": no_effect,  # no services are started, by whomever
 }
 
 VALUES: Final[Mapping[str, Callable[[Options, str], None]]] = {

@@ -137,7 +137,8 @@ def list_queued_owners(call: Call) -> Body:
 
 
 def reload_config(_call: Call) -> Body:
-    """The built-in session policy has nothing to read again."""
+    """Succeeds and does nothing: this release reads its configuration once, when it starts,
+    a file named by --config-file, too."""
     return ()
 
 

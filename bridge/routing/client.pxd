@@ -19,4 +19,5 @@ cdef class Client:
     cdef public long long awaited
     cdef public long long mark
     cdef public long long dropped
+    cdef public long long denied
     cpdef bint active(self)

@@ -15,7 +15,8 @@ class Client:
     `routes` is its own table of rights: by number, the handles to those it has talked to.
     `owed` holds the reply handles of the calls it has not answered (routing/replies.py).
     These four are None while empty: empty lists were most of an idle connection's memory.
-    `awaited` counts the calls it waits for, `dropped` the broadcasts it was too slow for;
+    `awaited` counts the calls it waits for, `dropped` the messages it was too slow for,
+    `denied` the replies it had no right to send;
     `mark` is the match index's note of whom it has already found.
     """
 
@@ -36,6 +37,7 @@ class Client:
         self.awaited = 0
         self.mark = 0
         self.dropped = 0
+        self.denied = 0
 
     def active(self) -> bool:
         """Has it said Hello?"""

@@ -13,4 +13,4 @@ cdef class Replies:
     cpdef Handle find(self, Client caller, Client callee, unsigned int serial)
     cpdef bint settle(self, Client caller, Client callee, unsigned int serial) except -1
     @cython.locals(key=cython.ulonglong)
-    cpdef bint excuse(self, Client caller, Client callee, unsigned int serial) except -1
+    cpdef bint excuse(self, long long number, Client callee, unsigned int serial) except -1

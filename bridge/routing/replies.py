@@ -54,14 +54,14 @@ class Replies:
 
     def settle(self, caller: Client, callee: Client, serial: int) -> bool:
         """The call is answered, or one of the two is gone: nothing is owed any more."""
-        if not self.excuse(caller, callee, serial):
+        if not self.excuse(caller.number, callee, serial):
             return False
         caller.awaited -= 1
         return True
 
-    def excuse(self, caller: Client, callee: Client, serial: int) -> bool:
-        """The callee cannot answer this call. The caller waits until it is told so."""
+    def excuse(self, number: int, callee: Client, serial: int) -> bool:
+        """The callee cannot answer this call, of the client with this number, any more."""
         if callee.owed is None:
             return False
-        key = (caller.number << 32) | serial
+        key = (number << 32) | serial
         return callee.owed.pop(key, None) is not None

@@ -23,12 +23,14 @@ cdef class Router:
     cdef readonly dict users
     cdef public object driver
     cdef public long long active
+    cdef readonly long long deliveries
     cdef unsigned int last_serial
     cpdef route(self, Client sender, Frame frame)
     @cython.locals(receiver=Client)
     cdef dispatch(self, Client sender, Frame frame)
-    @cython.locals(handle=Handle)
+    @cython.locals(right=Handle, once=Handle)
     cdef call(self, Client sender, Client receiver, Frame frame)
+    @cython.locals(right=Handle)
     cdef signal(self, Client sender, Client receiver, Frame frame)
     cdef broadcast(self, Client sender, Frame frame)
     @cython.locals(once=Handle)

@@ -5,7 +5,7 @@
      answer     a reply, on that handle and on nothing else
      broadcast  one transaction to the handles that the match index yields
 
-Decisions only: it knows no bytes and no sockets.
+Decisions only: it marshals nothing itself, and knows no sockets.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
-from bridge.routing.errors import NO_REPLY, Disconnect, Refused
+from bridge.routing.errors import LIMITS_EXCEEDED, NO_REPLY, Disconnect, Refused
 from bridge.routing.match import Index
 from bridge.routing.names import Names
 from bridge.routing.refusals import denied, full, no_fds, nobody, unknown_type
@@ -21,7 +21,7 @@ from bridge.routing.replies import Replies
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
 from bus1.bus import Bus
-from bus1.errors import Gone, Quota, Unknown
+from bus1.errors import Quota, Unknown
 from bus1.message import Message
 from bus1.node import Handle
 from bus1.transaction import multicast
@@ -42,6 +42,9 @@ NOBODY: Final = 0xFFFFFFFF
 # How dbus-daemon addresses those who have not said Hello.
 NAMELESS: Final = ":not.active.yet"
 
+GONE: Final = "Message recipient disconnected from message bus without replying"
+LOST: Final = "The reply was lost: too many file descriptors are on their way"
+
 log = logging.getLogger("bus1.router")
 
 
@@ -59,7 +62,10 @@ class Driver(Protocol):
 
 
 class Router:
-    """One bus's routing: its names, its match rules, its replies, its limits."""
+    """One bus's routing: its names, its match rules, its replies, its limits.
+
+    `deliveries` counts what was put into queues, so that nobody does too much in one turn.
+    """
 
     driver: Driver
 
@@ -75,6 +81,7 @@ class Router:
         self.replies = Replies(limits.max_replies_per_connection)
         self.users: dict[int | None, int] = {}
         self.active = 0
+        self.deliveries = 0
         self.last_serial = 0
 
     # ------------------------------------------------------------- coming and going
@@ -106,6 +113,8 @@ class Router:
                 del self.users[client.credentials.uid]
         self.peer.release([client.handle])
         client.peer.close()
+        # Handles may still lead to the node: they need to know who it was, and no more.
+        client.node.tag = client.number
 
     def clients_of(self, uid: int | None) -> int:
         """How many clients of this user have said Hello?"""
@@ -136,6 +145,7 @@ class Router:
             if destination == DRIVER:
                 if self.matches.eavesdropping:
                     self.overhear(sender, None, frame)
+                self.deliveries += 1
                 self.driver.call(sender, frame)
                 return
             if sender.number < 0:
@@ -143,14 +153,15 @@ class Router:
             receiver = self.names.owner(destination)
         if receiver is None:
             raise nobody(frame)
-        if self.matches.eavesdropping:
-            self.overhear(sender, receiver, frame)
         if frame.kind == 1:
             self.call(sender, receiver, frame)
         elif frame.kind == 4:
             self.signal(sender, receiver, frame)
         else:
             self.answer(sender, receiver, frame)
+        self.deliveries += 1
+        if self.matches.eavesdropping:
+            self.overhear(sender, receiver, frame)
 
     def undirected(self, sender: Client, frame: Frame) -> None:
         """A message without a destination: a broadcast, or a call to the bus itself."""
@@ -170,11 +181,10 @@ class Router:
             return
         if frame.fd_count and not receiver.takes_fds:
             raise no_fds()
+        right = self.right(sender, receiver)
         once = self.replies.expect(sender, receiver, frame.serial)
         try:
-            sender.peer.send(
-                self.right(sender, receiver), frame, frame.size, frame.fds, frame.fd_count, [once]
-            )
+            sender.peer.send(right, frame, frame.size, frame.fds, frame.fd_count, [once])
         except Quota:
             raise full(sender, receiver, frame) from None
         self.replies.owe(sender, receiver, frame.serial, once)
@@ -183,10 +193,9 @@ class Router:
         """A unicast that nobody answers."""
         if frame.fd_count and not receiver.takes_fds:
             raise no_fds()
+        right = self.right(sender, receiver)
         try:
-            sender.peer.send(
-                self.right(sender, receiver), frame, frame.size, frame.fds, frame.fd_count
-            )
+            sender.peer.send(right, frame, frame.size, frame.fds, frame.fd_count)
         except Quota:
             raise full(sender, receiver, frame) from None
 
@@ -219,6 +228,7 @@ class Router:
             receivers = [client for client in receivers if client.takes_fds]
         if receivers:
             peer = self.peer if sender is None else sender.peer
+            self.deliveries += len(receivers)
             nodes = [client.node for client in receivers]
             refused = multicast(
                 peer.queue, peer.user, nodes, frame, frame.size, frame.fds, frame.fd_count
@@ -233,7 +243,10 @@ class Router:
             sender.routes = {}
         handle: Handle | None = sender.routes.get(receiver.number)
         if handle is None:
-            handle = self.peer.transfer(receiver.handle, sender.peer)
+            try:
+                handle = self.peer.transfer(receiver.handle, sender.peer)
+            except Quota:
+                raise Refused(LIMITS_EXCEEDED, "You may not talk to more connections") from None
             sender.routes[receiver.number] = handle
         return handle
 
@@ -252,68 +265,72 @@ class Router:
             self.peer.send(client.handle, frame, frame.size, frame.fds, frame.fd_count)
         except Quota:
             self.note_drop(client, None)
-        except Gone:
-            pass  # it left while its own request was answered
 
     def announce(self, frame: Frame) -> None:
         """A signal of the bus to all whose match rules want it."""
         self.cast(None, self.matches.broadcast(frame, None), frame)
 
     def refuse(self, client: Client, frame: Frame, refused: Refused) -> None:
-        """Answer a message with an error."""
+        """Answer a message with an error. Who sends replies without a right is logged, too."""
         if frame.kind in (RETURN, ERROR):
-            log.info("%s: %s (%s)", client.unique, refused.text, client.credentials)
-        self.tell(
-            client,
-            build(
-                ERROR,
-                serial=self.serial(),
-                reply_serial=frame.serial,
-                error_name=refused.name,
-                destination=client.unique or NAMELESS,
-                signature="s",
-                body=(refused.text,),
-            ),
-        )
+            client.denied += 1
+            if is_power_of_two(client.denied):
+                log.info("%s (%d so far)", refused.text, client.denied)
+        self.tell(client, self.error(client, frame.serial, refused.name, refused.text))
 
     def no_reply(self, client: Client, notice: Message) -> Frame:
         """What a client reads when the core says that a reply handle died unused."""
         client.awaited -= 1
+        return self.error(client, notice.cookie, NO_REPLY, GONE)
+
+    def error(self, client: Client, reply_serial: int, name: str, text: str) -> Frame:
+        """An error of the bus itself."""
         return build(
             ERROR,
             serial=self.serial(),
-            reply_serial=notice.cookie,
-            error_name=NO_REPLY,
-            destination=client.unique,
+            reply_serial=reply_serial,
+            error_name=name,
+            destination=client.unique or NAMELESS,
             signature="s",
-            body=("Message recipient disconnected from message bus without replying",),
+            body=(text,),
         )
 
     def forget(self, client: Client, notice: Message) -> None:
         """Somebody is gone whom this client could send to, or owed a reply."""
         handle = notice.target
         if isinstance(handle, Handle):
-            gone: Any = handle.node.tag
+            number = number_of(handle)
             if handle.once:
-                self.replies.settle(gone, client, handle.cookie)
+                self.replies.excuse(number, client, handle.cookie)
             elif client.routes is not None:
-                client.routes.pop(gone.number, None)
+                client.routes.pop(number, None)
             client.peer.release([handle])
 
     def undelivered(self, client: Client, message: Message | None) -> None:
-        """A message to this client cannot be written to it. Who waits for a reply gets NoReply."""
-        carried = [] if message is None else message.handles or []
-        handles = [handle for handle in carried if handle is not None]
+        """The kernel does not take a message to this client: it has too many descriptors on
+        their way. Whoever waits for the reply, or for this as a reply, gets NoReply."""
+        if message is None:
+            return
+        handles = [handle for handle in message.handles or () if handle is not None]
         for handle in handles:
-            caller: Any = handle.node.tag
-            self.replies.excuse(caller, client, handle.cookie)
+            self.replies.excuse(number_of(handle), client, handle.cookie)
         client.peer.release(handles)
-        self.note_drop(client, None)
+        frame: Any = message.payload
+        if frame.reply_serial:
+            self.tell(client, self.error(client, frame.reply_serial, NO_REPLY, LOST))
+        client.dropped += 1
+        if is_power_of_two(client.dropped):
+            log.warning(
+                "A message from %s to %s (%s) is lost: too many descriptors are on their way",
+                frame.sender(),
+                client.unique,
+                client.credentials,
+            )
 
     def note_drop(self, client: Client, sender: Client | None) -> None:
         """Log that a slow client lost a message: the 1st, 2nd, 4th, 8th, … of each client."""
         client.dropped += 1
-        if client.dropped & (client.dropped - 1) == 0:
+        if is_power_of_two(client.dropped):
             names = " ".join([client.unique, *self.names.owned(client)])
             log.warning(
                 "%s (%s) does not read: %d messages to it dropped, the last from %s",
@@ -327,3 +344,14 @@ class Router:
 def payer(credentials: Credentials) -> int:
     """The user to whom the core charges what a connection holds."""
     return NOBODY if credentials.uid is None else credentials.uid
+
+
+def number_of(handle: Handle) -> int:
+    """The number of the client that a handle leads, or led, to."""
+    client: Any = handle.node.tag
+    return client.number if isinstance(client, Client) else int(client)
+
+
+def is_power_of_two(count: int) -> bool:
+    """The 1st, 2nd, 4th, 8th, … time: what may happen any number of times is logged so."""
+    return count & (count - 1) == 0

@@ -14,18 +14,23 @@ cdef class Connection:
     cdef readonly int fd
     cdef readonly object server
     cdef readonly Client client
+    cdef readonly object credentials
     cdef readonly bint closed
+    cdef readonly bint ending
+    cdef readonly bint resting
     cdef Router router
     cdef Framer framer
     cdef Peer peer
     cdef bint named
     cdef bint blocked
+    cdef bint deaf
     cdef bint partial
     cdef Py_ssize_t offset
     @cython.locals(count=cython.Py_ssize_t)
     cdef read(self)
-    @cython.locals(frame=Frame)
+    @cython.locals(frame=Frame, framer=Framer, router=Router, enough=cython.longlong)
     cdef dispatch(self)
+    cdef end(self)
     cpdef begin(self, bytes data)
     cdef attend(self, bytes data)
     cpdef flush(self)

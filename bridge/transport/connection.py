@@ -20,12 +20,19 @@ if TYPE_CHECKING:
     from bridge.transport.server import Server
 
 
+# Messages put into queues in one turn, after which others are served: about a millisecond.
+TURN = 4096
+
+
 class Connection:
     """A socket from the first message to its end. Its peer's queue is what is written.
 
     `offset` is how much of the first message in the queue the kernel has taken already;
-    `blocked` says that it takes no more for now, `named` that the client has said Hello,
-    `partial` that descriptors have come and the rest of their message has not.
+    `blocked` says that it takes no more for now, `deaf` that it never will: the other end
+    reads no more, but what it sent before is still to be read. `named`: the client has said
+    Hello. `partial`: descriptors have come and the rest of their message has not.
+    `resting`: whole messages wait here for the next turn, because this turn did enough.
+    `ending`: nothing more will come, and what is queued is still to be written.
     """
 
     def __init__(self, server: "Server", fd: int, client: Client, framer: Framer) -> None:
@@ -33,18 +40,22 @@ class Connection:
         self.router: Router = server.router
         self.fd = fd
         self.client = client
+        self.credentials = client.credentials
         self.peer: Peer = client.peer
         self.framer = framer
         self.offset = 0
         self.blocked = False
+        self.deaf = False
         self.named = False
         self.partial = False
+        self.resting = False
+        self.ending = False
         self.closed = False
         self.peer.queue.reader = self
 
     def __str__(self) -> str:
         name = self.client.unique or "a connection without a name"
-        return f"{name} ({self.client.credentials})"
+        return f"{name} ({self.credentials})"
 
     # --------------------------------------------------------------------- reading
 
@@ -60,11 +71,13 @@ class Connection:
     def attend(self, data: bytes | None) -> None:
         """Take what there is; whatever goes wrong with it ends this connection and no other."""
         try:
-            if data is None:
-                self.read()
-            else:
+            if data is not None:
                 self.framer.feed(data)
                 self.dispatch()
+            elif self.resting:
+                self.dispatch()
+            elif not self.ending:
+                self.read()
         except (BadMessage, Disconnect, Truncated) as broken:
             self.server.drop(self, str(broken))
         except OSError:
@@ -79,23 +92,37 @@ class Connection:
         if count > 0:
             self.dispatch()
         elif count == 0:
-            self.server.drop(self, None)
+            self.end()
 
     def dispatch(self) -> None:
-        """Route what has been read."""
+        """Route what has been read, as much as one may in one turn."""
         framer = self.framer
+        router = self.router
+        enough = router.deliveries + TURN
+        self.resting = False
         frame = framer.take()
         while frame is not None:
-            self.router.route(self.client, frame)
+            router.route(self.client, frame)
             if not self.named and self.client.active():
                 self.named = True
                 framer.stamp(self.client.unique)
                 self.server.complete(self)
+            if router.deliveries > enough:
+                self.resting = True
+                self.server.soon(self)
+                break
             frame = framer.take()
         framer.settle()
         if framer.fds or self.partial:
             self.partial = bool(framer.fds)
             self.server.watch_partial(self, self.partial)
+
+    def end(self) -> None:
+        """The other end sends no more. It may still read: it gets what is queued for it."""
+        self.ending = True
+        self.server.stop_reading(self)
+        self.blocked = False
+        self.flush()
 
     # --------------------------------------------------------------------- writing
 
@@ -106,10 +133,15 @@ class Connection:
         try:
             while self.write():
                 pass
+        except (BrokenPipeError, ConnectionResetError):
+            # Not the end yet: what it sent before it stopped reading is still to be read.
+            self.blocked = self.deaf = True
         except OSError:
             self.server.drop(self, None)
         except Exception:
             self.server.blame_self(self)
+        if self.ending and (self.deaf or not self.blocked):
+            self.server.drop(self, None)
 
     def write(self) -> bool:
         """One sendmsg. True if it may be worth another one.
@@ -170,7 +202,9 @@ class Connection:
         return False
 
     def on_writable(self) -> None:
-        """The event loop says that the kernel takes more."""
+        """The event loop says that the kernel takes more, or that something is wrong."""
+        if self.closed:
+            return
         self.blocked = False
         self.server.stop_waiting(self)
         self.flush()
@@ -178,13 +212,19 @@ class Connection:
 
     # ------------------------------------------------------------------------- end
 
-    def close(self) -> None:
-        """Give everything back. Only the server calls this, once."""
+    def hang_up(self) -> None:
+        """Close the descriptors: all that is needed when the whole bus ends."""
         self.closed = True
         os.close(self.fd)
         self.framer.close()
-        self.router.leave(self.client)
-        self.client.credentials.close()
+        self.credentials.close()
+
+    def close(self) -> None:
+        """Give everything back. Only the server calls this, once."""
+        try:
+            self.hang_up()
+        finally:
+            self.router.leave(self.client)
 
 
 def flush_ready(bus: Bus) -> None:

@@ -1,7 +1,7 @@
 """Things that must be over in time, oldest first, on one timer. Knows not what they are."""
 
 from asyncio import AbstractEventLoop, TimerHandle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import final
 
 
@@ -20,6 +20,9 @@ class Deadlines:
 
     def __len__(self) -> int:
         return len(self._due)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._due)
 
     def add(self, thing: int) -> None:
         """Its time begins now, or goes on if it was there already."""

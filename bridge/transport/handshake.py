@@ -20,6 +20,8 @@ READ = 4096  # bytes at a time: more than an honest handshake has
 class Handshake:
     """Somebody who connected, and whom the kernel knows by these credentials."""
 
+    ending = False  # it ends when it has been read to the end
+
     def __init__(self, server: "Server", fd: int, credentials: Credentials, sasl: Sasl) -> None:
         self.server = server
         self.fd = fd
@@ -67,7 +69,14 @@ class Handshake:
         if count < len(lines):
             raise Disconnect("it does not read what it is answered")
 
-    def close(self) -> None:
-        """Give everything back."""
+    def hang_up(self) -> None:
+        """Close the descriptors."""
         os.close(self.fd)
         self.credentials.close()
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.hang_up()
+
+    def on_writable(self) -> None:
+        """Nothing is ever queued here."""

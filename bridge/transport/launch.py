@@ -79,7 +79,7 @@ def bind(place: ListenAddress) -> Listener:
         listener.listen(BACKLOG)
         if is_file:  # who may connect is for the bus to decide
             os.chmod(place.value, 0o777)
-        file = identify(place.value) if is_file else None
+        file = fingerprint(place.value) if is_file else None
     except OSError as error:
         listener.close()
         raise StartError(f'Failed to bind socket "{place.value}": {error.strerror}') from None
@@ -88,13 +88,14 @@ def bind(place: ListenAddress) -> Listener:
 
 
 def remove_socket(path: str) -> None:
-    """Take away what a dead bus left; anything that is not a socket stays, and bind fails."""
+    """Take away a socket that is in the way, even one that a living bus listens on: as
+    dbus-daemon does. Anything that is not a socket stays, and bind fails."""
     with suppress(OSError):
         if stat.S_ISSOCK(os.lstat(path).st_mode):
             os.unlink(path)
 
 
-def identify(path: str) -> tuple[str, int, int]:
+def fingerprint(path: str) -> tuple[str, int, int]:
     """A file, so that it is known again. Absolute: a daemon changes its directory."""
     found = os.lstat(path)
     return os.path.abspath(path), found.st_dev, found.st_ino
@@ -167,5 +168,5 @@ def notify(state: str, environment: Mapping[str, str]) -> None:
     if not name.startswith(("/", "@")):
         return
     where = os.fsencode(name)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, suppress(OSError):
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.sendto(state.encode(), b"\0" + where[1:] if name[0] == "@" else where)

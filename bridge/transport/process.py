@@ -1,4 +1,4 @@
-"""The bus as one process among others: its descriptors, its way to the background, its pid.
+"""The bus as one process among others: its descriptors, its way to the background.
 
 It knows nothing of sockets, messages or the event loop.
 """
@@ -94,17 +94,3 @@ def _exit_when_it_serves(read: int, child: int, report: Callable[[int], None]) -
         os.kill(child, signal.SIGTERM)
         raise
     os._exit(0)
-
-
-def write_pid_file(path: str, pid: int) -> None:
-    """Make the file, which must not exist yet. Raises StartError."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    except FileExistsError:
-        raise StartError(
-            f'The pid file "{path}" exists, if the message bus is not running, remove this file'
-        ) from None
-    except OSError as error:
-        raise StartError(f'Failed to open "{path}": {error.strerror}') from None
-    with open(fd, "w", encoding="ascii") as file:
-        file.write(f"{pid}\n")

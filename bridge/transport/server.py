@@ -1,4 +1,4 @@
-"""The bus as a process: listens, accepts, watches sockets, ends. Alone it knows the event loop.
+"""The bus as a process: listens, accepts, watches sockets, ends. It owns the event loop.
 
 It decides nothing about messages: connections read and write, the router routes.
 """
@@ -34,16 +34,22 @@ from policy.limits import Limits
 
 log = logging.getLogger("bus1.server")
 
-SHARES = 4  # connections of one user that may be full at the same time
+SHARES = 4  # connections of one user that can be full at the same time, at least
 READS = 16  # of one connection in one go, at its end
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-def run(settings: Settings, listeners: list[Listener], ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is called once, when clients are being served."""
+def run(
+    settings: Settings,
+    listeners: list[Listener],
+    ready: Callable[[], None],
+    stopping: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT: `ready` is called when clients are being served, and
+    `stopping` when that ends, before anything is closed."""
     loop = uvloop.new_event_loop()
     try:
-        loop.run_until_complete(serve(loop, settings, listeners, ready))
+        loop.run_until_complete(serve(loop, settings, listeners, ready, stopping))
     finally:
         loop.close()
 
@@ -53,6 +59,7 @@ async def serve(
     settings: Settings,
     listeners: list[Listener],
     ready: Callable[[], None],
+    stopping: Callable[[], None],
 ) -> None:
     """A coroutine, because the loop must run before the signals are handled: uvloop loses
     those that come in between, and one may come as soon as somebody has read the address."""
@@ -64,6 +71,7 @@ async def serve(
     server.start()
     ready()
     await ended.wait()
+    stopping()
     server.stop()
 
 
@@ -85,7 +93,6 @@ class Server:
         self.router.driver = Driver(self.router)
         self.connections: dict[int, Handshake | Connection] = {}
         self.listening = False
-        self.stopping = False
         self.refused = 0
         self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.hangups = Hangups(loop, self.hung_up)
@@ -103,13 +110,15 @@ class Server:
         self.listen()
 
     def stop(self) -> None:
-        """End every connection, remove the sockets."""
-        self.stopping = True
+        """Hang up on everybody, remove the sockets. Nobody is left to be told anything."""
         self.deafen()
         for listener in self.listeners:
             listener.close()
-        for connection in list(self.connections.values()):
-            self.drop(connection, None)
+        for connection in self.connections.values():
+            self.loop.remove_reader(connection.fd)
+            self.loop.remove_writer(connection.fd)
+            connection.hang_up()
+        self.connections.clear()
         self.hangups.stop()
         self.incomplete.stop()
         self.partial.stop()
@@ -117,8 +126,8 @@ class Server:
             os.close(self.spare)
 
     def reload(self) -> None:
-        """SIGHUP. The built-in session configuration has no file that could have changed."""
-        log.info("Reloaded configuration")
+        """SIGHUP."""
+        log.info("Nothing is reloaded: this release reads its configuration only at the start")
 
     # ------------------------------------------------------------------- accepting
 
@@ -155,8 +164,14 @@ class Server:
         """Somebody connected: find out who, and begin the handshake."""
         try:
             credentials = identify(accepted)
+            self.hangups.watch(accepted.fileno())
         except OSError as error:
-            log.warning("Refusing a connection without credentials: %s", error)
+            log.warning("Refusing a connection: %s", error)
+            accepted.close()
+            return
+        if self.crowds_out(credentials.uid):
+            log.warning("Refusing one more connection that may be only trying: %s", credentials)
+            credentials.close()
             accepted.close()
             return
         accepted.setblocking(False)
@@ -164,8 +179,18 @@ class Server:
         sasl = Sasl(credentials.uid, listener.guid, anonymous, can_pass_fds=True)
         handshake = Handshake(self, accepted.detach(), credentials, sasl)
         self.watch(handshake)
-        self.hangups.watch(handshake.fd)
         self.incomplete.add(handshake.fd)
+
+    def crowds_out(self, uid: int | None) -> bool:
+        """Has this user as many incomplete connections as are left for all others?
+
+        Else one user could hold all of max_incomplete_connections, and shut the door for
+        everybody (CVE-2014-3639). The bus's own user and root could do worse anyway.
+        """
+        if uid in (0, self.credentials.uid):
+            return False
+        own = sum(self.connections[fd].credentials.uid == uid for fd in self.incomplete)
+        return own >= self.limits.max_incomplete_connections - len(self.incomplete)
 
     def turn_away(self, listener: Listener, error: OSError) -> None:
         """No descriptor is free: use the spare one to hang up, or the loop would spin."""
@@ -218,9 +243,17 @@ class Server:
         """Call it again when the kernel takes more."""
         self.loop.add_writer(connection.fd, connection.on_writable)
 
+    def stop_reading(self, connection: Connection) -> None:
+        """Nothing more will come from it."""
+        self.loop.remove_reader(connection.fd)
+
     def stop_waiting(self, connection: Connection) -> None:
         """It writes again when it has something to write."""
         self.loop.remove_writer(connection.fd)
+
+    def soon(self, connection: Connection) -> None:
+        """It has more to do than one may do in one turn of the loop."""
+        self.loop.call_soon(connection.on_readable)
 
     def hung_up(self, fd: int) -> None:
         """The other end was closed: read what came before, then it is dropped."""
@@ -228,10 +261,12 @@ class Server:
             connection = self.connections.get(fd)
             if connection is None:
                 return
+            if connection.ending:  # only what is to be written keeps it
+                connection.on_writable()
+                return
             connection.on_readable()
         # Others are served in between; and by then the number may be somebody else's.
-        last = self.connections.get(fd)
-        self.loop.call_soon(self.go_on, last)
+        self.loop.call_soon(self.go_on, self.connections.get(fd))
 
     def go_on(self, connection: Handshake | Connection | None) -> None:
         """There was more to read than one may have read in one go."""
@@ -264,9 +299,11 @@ class Server:
         self.loop.remove_writer(connection.fd)
         self.incomplete.discard(connection.fd)
         self.partial.discard(connection.fd)
-        connection.close()
-        if not self.stopping:
-            self.listen()
+        try:
+            connection.close()
+        except Exception:
+            log.exception("An error of the bus itself, when %s ended", connection)
+        self.listen()
 
     def blame_self(self, connection: Handshake | Connection) -> None:
         """An exception that should not be: the connection that met it ends, the bus goes on."""

@@ -83,7 +83,8 @@ cpdef Py_ssize_t receive(int fd, Framer framer, bint takes_fds) except -2:
         PyErr_SetFromErrno(OSError)
     if count > 0:
         framer.filled(count)
-    if header.msg_controllen:
+    # At EMFILE the kernel may leave out all descriptors, and says no more than that.
+    if header.msg_controllen or (takes_fds and header.msg_flags & MSG_CTRUNC):
         adopt(&header, framer, owed and not beyond(framer))
     return count
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from bridge.routing.client import Client
 from bridge.routing.errors import Disconnect
 from tests.raw import (
     CALL,
@@ -522,10 +524,41 @@ def test_a_refused_reply_is_logged_with_both_ends(
     a: Party, b: Party, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "bus1.router")
-    a.send(RETURN, [(DESTINATION, b.name), (REPLY_SERIAL, 3)])
-    (record,) = caplog.records
-    assert record.getMessage().startswith(f"{a.name}: Rejected send message, 0 matched rules; ")
-    assert f'destination="{b.name}"' in record.getMessage()
+    for _ in range(9):
+        a.send(RETURN, [(DESTINATION, b.name), (REPLY_SERIAL, 3)])
+    for record, count in zip(caplog.records, (1, 2, 4, 8), strict=True):  # not every time
+        text = record.getMessage()
+        assert text.startswith("Rejected send message, 0 matched rules; ")
+        assert f'sender="{a.name}"' in text
+        assert f'destination="{b.name}"' in text
+        assert text.endswith(f"({count} so far)")
+
+
+def test_a_client_that_left_is_in_no_cycle(world: World) -> None:
+    def clients() -> int:
+        return sum(isinstance(thing, Client) for thing in gc.get_objects())
+
+    gc.collect()
+    before = clients()
+    a, b = world.connect(), world.connect()
+    a.call("M", to=b.name)
+    b.take()
+    gc.disable()
+    try:
+        for each in (b, a):
+            each.close()
+            each.client = None  # type: ignore[assignment]
+        assert clients() == before
+    finally:
+        gc.enable()
+
+
+def test_eavesdroppers_do_not_hear_what_was_refused(a: Party, b: Party, c: Party) -> None:
+    c.match("eavesdrop=true")
+    c.take()
+    a.send(RETURN, [(DESTINATION, b.name), (REPLY_SERIAL, 3)], "s", ["forged"])
+    a.signal("S", to=b.name)
+    assert [str(m) for m in c.take() if m.sender == a.name and m.destination == b.name] == ["S()"]
 
 
 # -------------------------------------------------------------------------------- law

@@ -102,6 +102,55 @@ def test_who_closes_only_its_own_direction_gets_its_answers(here: Running, a: Cl
     assert [message.reply_to for message in a.rest()] == serials
 
 
+def test_a_half_closed_client_gets_all_that_is_queued(here: Running, a: Client) -> None:
+    """However long it takes it to read, and the bus writes it in pieces."""
+    here.narrow(a)
+    serials = [a.call("ListNames") for _ in range(3000)]
+    a.sock.shutdown(socket.SHUT_WR)
+    assert [message.reply_to for message in a.rest()] == serials
+
+
+def test_a_half_closed_client_that_goes_is_gone(here: Running, a: Client, b: Client) -> None:
+    here.narrow(a)
+    for _ in range(3000):
+        a.call("ListNames")
+    a.sock.shutdown(socket.SHUT_WR)
+    assert b.ask("NameHasOwner", "s", a.name).args == [1]
+    a.close()
+    b.until_gone(a.name)
+
+
+def test_what_a_client_sent_before_it_went_is_not_lost_with_what_it_did_not_read(
+    here: Running, a: Client, b: Client
+) -> None:
+    """The bus finds out that it cannot write before it has read."""
+    a.match("member=S")
+    b.match("member=T")
+    with here.held():
+        b.signal("S")
+        a.signal("T", "s", "last words")
+        a.close()
+    assert b.receive("T").args == ["last words"]
+    b.until_gone(a.name)
+
+
+def test_a_flood_of_signals_lets_others_be_served(here: Running, a: Client, b: Client) -> None:
+    """One buffer of signals to many: somebody else's answer does not come after all of them."""
+    crowd = [here.connect() for _ in range(100)]
+    for each in crowd:
+        each.match("member=S")
+    last = here.client(crowd[-1])
+    flood = b"".join(build(4, n, call_fields(None, "/t", "t.T", "S")) for n in range(1, 1501))
+    with here.held():
+        a.write(flood)
+        serial = b.call("GetId")
+    b.answer(serial)
+    queued = here.do(lambda: last.peer.queue.clock)
+    a.take()
+    assert here.do(lambda: last.peer.queue.clock) > queued
+    assert [m.member for m in crowd[-1].take() if m.member == "S"] == ["S"] * 1500
+
+
 # ---------------------------------------------------------------------------- writing
 
 

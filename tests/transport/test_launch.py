@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -241,6 +242,16 @@ def test_notify(abstract: bool, here: Path) -> None:
         given = f"@{name}" if abstract else str(here / name)
         notify("READY=1", {"NOTIFY_SOCKET": given})
         assert manager.recv(100) == b"READY=1"
+
+
+def test_there_is_no_descriptor_to_notify_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bus ends all the same."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "socket", full)
+    notify("STOPPING=1", {"NOTIFY_SOCKET": "/nonexistent/n"})
 
 
 @pytest.mark.parametrize("given", [{}, {"NOTIFY_SOCKET": "/nonexistent/n"}])

@@ -110,20 +110,3 @@ def test_the_child_ends_if_its_parent_cannot_print() -> None:
     done = run(GO.replace("write_out(1,", "write_out(99,") + "serving(); time.sleep(60)")
     assert done.returncode == 1
     assert "Writing to pipe: Bad file descriptor" in done.stderr
-
-
-# --------------------------------------------------------------------------- pid file
-
-
-def test_the_pid_file(tmp_path: Path) -> None:
-    path = tmp_path / "pid"
-    process.write_pid_file(str(path), 42)
-    assert path.read_text() == "42\n"
-    with pytest.raises(StartError) as caught:
-        process.write_pid_file(str(path), 43)
-    assert str(caught.value) == (
-        f'The pid file "{path}" exists, if the message bus is not running, remove this file'
-    )
-    assert path.read_text() == "42\n"
-    with pytest.raises(StartError, match=r'^Failed to open "/nonexistent/pid": No such file'):
-        process.write_pid_file("/nonexistent/pid", 1)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -343,7 +344,8 @@ def ready():
     for name in sys.argv[2:]:
         os.kill(os.getpid(), getattr(signal, name))
 
-run(Settings(session(), new_guid()), listen(f"unix:path={sys.argv[1]}", {}), ready)
+run(Settings(session(), new_guid()), listen(f"unix:path={sys.argv[1]}", {}), ready,
+    lambda: print("stopping"))
 print("end", flush=True)
 """
 
@@ -360,7 +362,7 @@ def test_a_signal_that_comes_at_once_ends_it(tmp_path: Path, names: list[str]) -
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "ready\nend\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ready\nstopping\nend\n", "")
     assert not (tmp_path / "bus").exists()
 
 
@@ -375,3 +377,33 @@ def test_a_signal_ends_it_with_clients(tmp_path: Path) -> None:
     assert bus.log() == ""
     assert bus.process.stdout
     bus.process.stdout.close()
+
+
+def test_one_user_cannot_shut_the_door(tmp_path: Path) -> None:
+    """CVE-2014-3639: the connections that never say Hello leave room for others."""
+    bus = Running(tmp_path, connect="anyone", max_incomplete_connections=8)
+    server: Any = bus.server
+    try:
+        # Our own user becomes a stranger.
+        server.credentials = server.credentials._replace(uid=4242)
+        strangers = [bus.socket() for _ in range(8)]
+        for each in strangers:
+            each.setblocking(False)
+        asked: list[int | None] = []
+        crowds_out = server.crowds_out
+        assert bus.do(lambda: crowds_out(0)) is False
+        assert bus.do(lambda: crowds_out(4242)) is False
+        bus.until(lambda: len(server.incomplete) == 8)
+        for fd in bus.do(lambda: list(server.incomplete)):
+            connection = server.connections[fd]
+            connection.credentials = connection.credentials._replace(uid=7)
+            asked.append(connection.credentials.uid)
+        assert bus.do(lambda: crowds_out(7)) is True
+        assert bus.do(lambda: crowds_out(8)) is True
+        for each in strangers[4:]:
+            each.close()
+        bus.until(lambda: len(server.incomplete) == 4)
+        assert bus.do(lambda: crowds_out(7)) is True
+        assert bus.do(lambda: crowds_out(8)) is False
+    finally:
+        bus.stop()
