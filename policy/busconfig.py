@@ -1,8 +1,14 @@
 """busconfig XML, as far as this release goes: files that allow everything to all who connect.
 
 That is what test harnesses write (GTestDBus, python-dbusmock) and what the reference's
-session.conf says before it includes others. What this bus could not do as the file says is
-refused with its place, never ignored: a rule that is not understood would open the bus.
+session.conf says before it includes others. What would have this bus behave otherwise than the
+file says is refused with its place: a rule that is not understood would open the bus.
+
+Accepted without effect in this release are
+* the elements servicedir, standard_session_servicedirs, standard_system_servicedirs (no services
+  are started; the bus logs that when it starts) and keep_umask (the umask is never changed);
+* the limits max_incoming_bytes, max_incoming_unix_fds, service_start_timeout and
+  max_pending_service_starts.
 """
 
 from collections.abc import Callable
@@ -17,9 +23,6 @@ SEND: Final = {"send_destination": "*", "eavesdrop": "true"}
 RECEIVE: Final = {"eavesdrop": "true"}
 OWN: Final = {"own": "*"}
 CONNECT: Final = {"user": "*"}  # without it only the bus's own user may connect
-
-# Elements without text that change nothing here: no service is started, no umask changed.
-EMPTY: Final = ("keep_umask", "standard_session_servicedirs", "standard_system_servicedirs")
 
 
 @final
@@ -46,6 +49,7 @@ class Reader:
         self.auth: list[str] = []
         self.rules: list[dict[str, str]] = []
         self.settings: dict[str, object] = {}
+        self.service_directories = False
 
     def read(self, content: bytes) -> Configuration:
         try:
@@ -63,6 +67,7 @@ class Reader:
             auth=tuple(self.auth) or ("EXTERNAL",),
             connect="anyone" if CONNECT in self.rules else "bus-user",
             limits=limits(self.settings),
+            service_directories=self.service_directories,
         )
 
     def wrong(self, what: str) -> ConfigError:
@@ -109,9 +114,15 @@ class Reader:
             raise self.wrong(f"authentication by {text!r} is not there; EXTERNAL is")
         self.auth.append(text)
 
+    def take_servicedir(self, _: str) -> None:
+        self.service_directories = True
+
     def take_limit(self, text: str) -> None:
+        name = self.attributes["name"]
+        if name == "reply_timeout":
+            raise self.wrong("limit reply_timeout: in this release a reply may take any time")
         try:
-            self.settings[self.attributes["name"]] = int(text)
+            self.settings[name] = int(text)
             limits(self.settings)
         except ValueError as error:
             raise self.wrong(str(error)) from None
@@ -132,10 +143,12 @@ ELEMENTS: Final[dict[str, Callable[[Reader, str], None] | None]] = {
     "busconfig/listen": Reader.take_listen,
     "busconfig/auth": Reader.take_auth,
     "busconfig/limit": Reader.take_limit,
-    "busconfig/servicedir": None,
+    "busconfig/keep_umask": None,
+    "busconfig/servicedir": Reader.take_servicedir,
+    "busconfig/standard_session_servicedirs": Reader.take_servicedir,
+    "busconfig/standard_system_servicedirs": Reader.take_servicedir,
     "busconfig/policy": None,
     "busconfig/policy/allow": Reader.take_rule,
-    **{f"busconfig/{name}": None for name in EMPTY},
 }
 # Elements that take attributes; a rule's are looked at when it is taken.
 ATTRIBUTES: Final = {

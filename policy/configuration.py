@@ -12,6 +12,7 @@ class Configuration:
     """A bus's type, where it listens, how and who may connect, and its limits.
 
     `connect` is "bus-user" or "anyone". Among those who are connected all is allowed.
+    `service_directories` says whether any were named; what for is for later releases.
     """
 
     type: str
@@ -19,6 +20,7 @@ class Configuration:
     auth: tuple[str, ...]
     connect: str
     limits: Limits
+    service_directories: bool = False
 
     def may_connect(self, uid: int | None, bus_uid: int) -> bool:
         """May this user (None: anonymous) connect to a bus that runs as `bus_uid`?

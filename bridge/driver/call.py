@@ -9,7 +9,7 @@ from bridge.routing.errors import NAME_HAS_NO_OWNER, Refused
 from bridge.routing.match import Index
 from bridge.routing.names import Names
 from bridge.wire.build import build
-from bridge.wire.frame import Frame
+from bridge.wire.frame import Descriptors, Frame
 
 if TYPE_CHECKING:
     from bridge.driver.interface import Interface, Method
@@ -58,7 +58,7 @@ class Call(NamedTuple):
     frame: Frame
     arguments: tuple[Any, ...]
 
-    def answer(self, *body: object, fds: Sequence[int] = ()) -> None:
+    def answer(self, *body: object, fds: Sequence[int] | Descriptors = ()) -> None:
         """The return message, which owns `fds` from now on.
 
         NO_REPLY_EXPECTED silences only a reply that says nothing but "done", as in dbus-daemon:

@@ -43,22 +43,11 @@ def get_connection_credentials(call: Call) -> Body:
         table["UnixGroupIDs"] = "au", list(known.groups)
     if known.label is not None:
         table["LinuxSecurityLabel"] = "ay", known.label
-    pidfd = copy_of_pidfd(call, known)
-    if pidfd is None:
+    if known.pidfd is None or not call.client.takes_fds:  # or they would be disconnected
         return (table,)
     table["ProcessFD"] = "h", 0
-    call.answer(table, fds=[pidfd])
+    call.answer(table, fds=known.pidfd)
     return None
-
-
-def copy_of_pidfd(call: Call, known: Credentials) -> int | None:
-    """The process itself, for a caller that takes descriptors (others would be disconnected)."""
-    if known.pidfd is None or not call.client.takes_fds:
-        return None
-    try:
-        return os.dup(known.pidfd)
-    except OSError:  # no descriptor left: the other keys are still worth an answer
-        return None
 
 
 def get_adt_audit_session_data(call: Call) -> Body:

@@ -1,14 +1,16 @@
 """Who is at the other end of a socket, as the kernel says. No name service, no guessing."""
 
-import os
 from typing import NamedTuple
+
+from bridge.wire.frame import Descriptors
 
 
 class Credentials(NamedTuple):
     """Taken once, when the connection is accepted.
 
     `uid`, `pid`: SO_PEERCRED. `groups`: SO_PEERGROUPS with the primary group, sorted, or
-    None where the kernel does not tell. `pidfd`: SO_PEERPIDFD, or None. `label`: SO_PEERSEC
+    None where the kernel does not tell. `pidfd`: SO_PEERPIDFD, shared with the answers that
+    carry it, or None. `label`: SO_PEERSEC
     with its closing NUL, or None where there is no security module. An anonymous
     connection has the uid None.
     """
@@ -16,7 +18,7 @@ class Credentials(NamedTuple):
     uid: int | None
     pid: int | None
     groups: tuple[int, ...] | None = None
-    pidfd: int | None = None
+    pidfd: Descriptors | None = None
     label: bytes | None = None
 
     def __str__(self) -> str:
@@ -25,11 +27,6 @@ class Credentials(NamedTuple):
         if self.pid is not None:
             parts += [f"pid={self.pid}", f'comm="{command(self.pid)}"']
         return " ".join(parts)
-
-    def close(self) -> None:
-        """The connection has ended: give the pidfd back."""
-        if self.pidfd is not None:
-            os.close(self.pidfd)
 
 
 def command(pid: int) -> str:

@@ -23,7 +23,7 @@ cdef class Router:
     cdef readonly dict users
     cdef public object driver
     cdef public long long active
-    cdef readonly long long deliveries
+    cdef readonly long long work
     cdef unsigned int last_serial
     cpdef route(self, Client sender, Frame frame)
     @cython.locals(receiver=Client)

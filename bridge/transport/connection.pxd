@@ -28,7 +28,7 @@ cdef class Connection:
     cdef Py_ssize_t offset
     @cython.locals(count=cython.Py_ssize_t)
     cdef read(self)
-    @cython.locals(frame=Frame, framer=Framer, router=Router, enough=cython.longlong)
+    @cython.locals(frame=Frame, framer=Framer, router=Router, enough=cython.longlong, claimed=cython.bint)
     cdef dispatch(self)
     cdef end(self)
     cpdef begin(self, bytes data)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bridge.transport.server import Server
 
 
-# Messages put into queues in one turn, after which others are served: about a millisecond.
+# What one may do in one turn before others are served (Router.work): about a millisecond.
 TURN = 4096
 
 
@@ -98,24 +98,33 @@ class Connection:
         """Route what has been read, as much as one may in one turn."""
         framer = self.framer
         router = self.router
-        enough = router.deliveries + TURN
+        enough = router.work + TURN
         self.resting = False
+        claimed = False
         frame = framer.take()
         while frame is not None:
             router.route(self.client, frame)
+            if frame.fd_count:
+                claimed = True
             if not self.named and self.client.active():
                 self.named = True
                 framer.stamp(self.client.unique)
                 self.server.complete(self)
-            if router.deliveries > enough:
+            if router.work > enough:
                 self.resting = True
                 self.server.soon(self)
                 break
             frame = framer.take()
         framer.settle()
         if framer.fds or self.partial:
-            self.partial = bool(framer.fds)
-            self.server.watch_partial(self, self.partial)
+            self.watch_partial(claimed)
+
+    def watch_partial(self, claimed: bool) -> None:
+        """Each message with descriptors has its own time to become complete."""
+        if claimed and self.partial:
+            self.server.watch_partial(self, False)
+        self.partial = bool(self.framer.fds)
+        self.server.watch_partial(self, self.partial)
 
     def end(self) -> None:
         """The other end sends no more. It may still read: it gets what is queued for it."""
@@ -217,7 +226,6 @@ class Connection:
         self.closed = True
         os.close(self.fd)
         self.framer.close()
-        self.credentials.close()
 
     def close(self) -> None:
         """Give everything back. Only the server calls this, once."""

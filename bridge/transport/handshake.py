@@ -70,9 +70,8 @@ class Handshake:
             raise Disconnect("it does not read what it is answered")
 
     def hang_up(self) -> None:
-        """Close the descriptors."""
+        """Close the descriptor."""
         os.close(self.fd)
-        self.credentials.close()
 
     def close(self) -> None:
         """Give everything back."""

@@ -6,6 +6,7 @@ import struct
 from typing import Final
 
 from bridge.routing.credentials import Credentials
+from bridge.wire.frame import Descriptors
 
 # Linux, include/uapi/asm-generic/socket.h; the socket module of Python 3.11 lacks these.
 SO_PEERSEC: Final = 31
@@ -54,14 +55,14 @@ def _groups(connection: socket.socket, primary: int) -> tuple[int, ...] | None:
     return tuple(sorted({primary, *struct.unpack(f"{len(raw) // 4}I", raw)}))
 
 
-def _pidfd(connection: socket.socket) -> int | None:
+def _pidfd(connection: socket.socket) -> Descriptors | None:
     # Fails where the kernel is older than 6.5 and where the process is gone already
     # (ESRCH, EINVAL, ENODATA); neither is a reason to refuse the client.
     try:
         raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, 4)
     except OSError:
         return None
-    return int(struct.unpack("i", raw)[0])
+    return Descriptors([int(struct.unpack("i", raw)[0])])
 
 
 def _label(connection: socket.socket) -> bytes | None:

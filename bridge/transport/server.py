@@ -9,6 +9,7 @@ import errno
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -171,7 +172,6 @@ class Server:
             return
         if self.crowds_out(credentials.uid):
             log.warning("Refusing one more connection that may be only trying: %s", credentials)
-            credentials.close()
             accepted.close()
             return
         accepted.setblocking(False)
@@ -312,12 +312,14 @@ class Server:
 
 
 def for_peer(limits: Limits) -> Quota:
-    """What may wait for one connection."""
+    """What may wait for one connection. Descriptors are the bus's own while they wait, so all
+    users together leave it half of what it may have open."""
+    most_open = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return Quota(
         bytes=limits.max_outgoing_bytes,
         messages=limits.max_outgoing_messages,
         handles=limits.max_handles_per_connection,
-        fds=limits.max_outgoing_unix_fds,
+        fds=min(limits.max_outgoing_unix_fds, most_open // (4 * SHARES)),
     )
 
 

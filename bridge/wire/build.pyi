@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bridge.wire.frame import Frame
+from bridge.wire.frame import Descriptors, Frame
 
 def build(
     kind: int,
@@ -18,9 +18,10 @@ def build(
     sender: str | None = "org.freedesktop.DBus",
     signature: str = "",
     body: Sequence[object] = (),
-    fds: Sequence[int] = (),
+    fds: Sequence[int] | Descriptors = (),
 ) -> Frame:
     """A little-endian message; flags 1 is NO_REPLY_EXPECTED. A variant is given as (signature,
-    value), a file descriptor as its index in `fds`, which belong to the message once it is made.
+    value), a file descriptor as its index in `fds`, which belong to the message once it is made;
+    Descriptors are shared, and closed when the last who has them goes.
     ValueError, OverflowError, TypeError or AttributeError: the values are not what the signature
     says. The names and texts are checked as a peer's are: ValueError."""

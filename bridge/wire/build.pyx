@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from bridge.wire.frame cimport Frame, admit
+from bridge.wire.frame cimport Descriptors, Frame, admit
 from bridge.wire.header cimport (
     DESTINATION, ERROR_NAME, FIXED_PART, INTERFACE, LONGEST_MESSAGE, MEMBER, PATH, REPLY_SERIAL,
     SIGNATURE, UNIX_FDS, measure
@@ -36,7 +36,9 @@ def build(
     cdef Writer out = Writer()
     cdef Py_ssize_t start, total = 0
     cdef unsigned char *head = out.room(FIXED_PART)
-    cdef list numbers = list(fds)
+    cdef Descriptors shared = fds if isinstance(fds, Descriptors) else None
+    cdef list numbers = list(fds) if shared is None else list(shared.numbers)
+    cdef Frame frame
     cdef bytes stamp = None if sender is None else sender.encode()
     cdef const char *error
     head[0] = c'l'
@@ -65,9 +67,13 @@ def build(
         error = measure(out.data, LONGEST_MESSAGE, &total)
         if error != NULL:
             raise BadMessage(error.decode())
-        return admit(out.data, total, stamp, numbers, len(numbers), NULL)
+        frame = admit(out.data, total, stamp, numbers, len(numbers), NULL)
     except BadMessage as refused:
         raise ValueError(f"no valid message: {refused}") from None
+    if shared is not None and frame.fds is not None:
+        frame.fds.numbers = []  # theirs to close who share them
+        frame.fds = shared
+    return frame
 
 
 cdef inline void put32(unsigned char *place, uint32_t value) noexcept:

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -290,6 +291,9 @@ def test_interrupt_is_quiet_and_leaves_nothing(run_ours: Run, place: Path) -> No
     assert not (place / "s").exists()
 
 
+NOT_RELOADED = "Nothing is reloaded: this release reads its configuration only at the start"
+
+
 @pytest.mark.parametrize(
     ("words", "seen"),
     [
@@ -311,10 +315,22 @@ def test_reload_is_logged(run: Run, kind: str, place: Path, words: str, seen: bo
     status, _, err = end(process)
     name = "bus1-daemon" if kind == "ours" else "dbus-daemon"
     who = f"[session uid={os.getuid()} pid={process.pid}]"
-    assert (status, err) == (
-        0,
-        f"{name}[{process.pid}]: {who} Reloaded configuration" if seen else "",
-    )
+    said = "Reloaded configuration" if kind == "dbus-daemon" else NOT_RELOADED
+    assert (status, err) == (0, f"{name}[{process.pid}]: {who} {said}" if seen else "")
+
+
+def test_a_log_that_nobody_reads(run_ours: Run, place: Path) -> None:
+    process = run_ours("--print-address", pipesize=4 * 4096)
+    assert lines(process, 1) != [""]
+    os.chdir(place)
+    with Client("unix:path=s") as client:
+        for _ in range(300):
+            process.send_signal(signal.SIGHUP)
+            client.ask("GetId")
+    status, _, err = end(process)
+    assert status == 0
+    assert 5 < err.count(NOT_RELOADED) < 300
+    assert re.search(r"] \d+ lines lost: nobody read this log$", err)
 
 
 # ------------------------------------------------------------------ service manager
@@ -330,6 +346,34 @@ def test_notify(run: Run, place: Path) -> None:
         serves(place, process.pid)
         assert end(process) == (0, "", "")
         assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_the_manager_knows_that_it_stops_before_the_clients_do(run_ours: Run, place: Path) -> None:
+    """The manager's queue is full for a while, to see that clients are served until it knows."""
+    name = f"\0bus1-test-daemon-{os.getpid()}"
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        manager.bind(name)
+        manager.settimeout(SECONDS)
+        client.settimeout(SECONDS)
+        process = run_ours(variables={"NOTIFY_SOCKET": name.replace("\0", "@")})
+        assert manager.recv(100) == b"READY=1"
+        os.chdir(place)
+        client.connect("s")
+        client.sendall(b"\0AUTH EXTERNAL\r\n")
+        assert client.recv(100) == b"DATA\r\n"
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                other.sendto(b"", socket.MSG_DONTWAIT, name)
+        process.send_signal(signal.SIGTERM)
+        assert not select.select([client], [], [], 0.5)[0]
+        while (state := manager.recv(100)) == b"":
+            pass
+        assert state == b"STOPPING=1"
+        assert client.recv(100) == b""
 
 
 HAND_OVER = """
@@ -455,6 +499,26 @@ def test_a_configuration_file_may_go_when_the_address_is_there(kind: str, place:
         daemon.terminate()
     assert address.startswith(f"unix:path={place}/dbus-")
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("<servicedir>/x</servicedir>", True),
+        ("<standard_session_servicedirs/>", True),
+        ("<keep_umask/>", False),
+    ],
+)
+def test_service_directories_are_said_to_be_without_effect(
+    run_ours: Run, place: Path, more: str, said: bool
+) -> None:
+    file = place / "bus.conf"
+    file.write_text(CONFIGURATION.format(place).replace("</type>", f"</type>{more}"))
+    process = run_ours("--print-address", base=(f"--config-file={file}",))
+    assert lines(process, 1) != [""]
+    who = f"bus1-daemon[{process.pid}]: [x uid={os.getuid()} pid={process.pid}]"
+    note = "Service directories are not used by this release: it starts no services"
+    assert end(process) == (0, "", f"{who} {note}" if said else "")
 
 
 def test_version(kind: str, place: Path) -> None:

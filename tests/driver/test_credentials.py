@@ -9,6 +9,7 @@ import pytest
 
 from bridge.driver import credentials
 from bridge.routing.credentials import Credentials
+from bridge.wire.frame import Descriptors
 from tests.driver.desk import OWN, Desk, text
 from tests.raw import DRIVER, Client
 
@@ -68,7 +69,8 @@ def test_of_somebody_of_whom_nothing_is_known(desk: Desk, member: str) -> None:
 
 def test_all_keys(desk: Desk) -> None:
     with open(os.devnull, "rb") as process:
-        known = Credentials(0, 1, (0, 5, 2**32 - 1), process.fileno(), b"unconfined\0")
+        pidfd = Descriptors([os.dup(process.fileno())])
+        known = Credentials(0, 1, (0, 5, 2**32 - 1), pidfd, b"unconfined\0")
         caller = desk.connect(credentials=known)
         answer = caller.ask("GetConnectionCredentials", "s", caller.name)
     found = answer.args[0]
@@ -77,21 +79,28 @@ def test_all_keys(desk: Desk) -> None:
     assert found["LinuxSecurityLabel"] == b"unconfined\0"
     assert found["ProcessFD"] == 0
     (copy,) = answer.fds
-    assert os.path.samestat(os.fstat(copy), os.stat(os.devnull))  # the original is closed
+    assert os.path.samestat(os.fstat(copy), os.stat(os.devnull))
+
+
+def test_unread_answers_cost_no_descriptors(desk: Desk) -> None:
+    """All share the one that was taken when the connection was accepted."""
+    pidfd = Descriptors([os.dup(0)])
+    caller = desk.connect(credentials=Credentials(0, 1, pidfd=pidfd))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        caller.call("GetConnectionCredentials", "s", caller.name)
+    # The desk delivers at once, and delivering copies; the caller holds those.
+    assert len(os.listdir("/proc/self/fd")) - before == sum(len(m.fds) for m in caller.unread)
 
 
 def test_no_descriptor_for_who_does_not_take_them(desk: Desk) -> None:
     with open(os.devnull, "rb") as process:
-        owner = desk.connect(credentials=Credentials(0, 1, pidfd=process.fileno()))
+        owner = desk.connect(
+            credentials=Credentials(0, 1, pidfd=Descriptors([os.dup(process.fileno())]))
+        )
         answer = desk.connect(fds=False).ask("GetConnectionCredentials", "s", owner.name)
     assert answer.args == [{"UnixUserID": 0, "ProcessID": 1}]
     assert answer.fds == []
-
-
-def test_a_dead_descriptor_costs_only_its_key(desk: Desk) -> None:
-    caller = desk.connect(credentials=Credentials(0, 1, pidfd=1 << 20))
-    answer = caller.ask("GetConnectionCredentials", "s", caller.name)
-    assert answer.args == [{"UnixUserID": 0, "ProcessID": 1}]
 
 
 def test_selinux_context(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ def test_it_listens_and_authenticates_as_the_reference_does() -> None:
     assert list(session().listen) == [element.text for element in root.iter("listen")]
     assert list(session().auth) == [element.text for element in root.iter("auth")]
     assert session().type == root.findtext("type")
+    assert not session().service_directories
 
 
 @pytest.mark.parametrize(

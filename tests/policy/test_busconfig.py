@@ -34,6 +34,8 @@ def test_what_harnesses_write(tmp_path: Path) -> None:
     assert configuration.limits == Limits()
     assert configuration.may_connect(7, 7)
     assert not configuration.may_connect(0, 7)
+    assert configuration.service_directories
+    assert not load(written(tmp_path, LISTEN + ALLOW)).service_directories
 
 
 def test_everything_else_that_is_taken(tmp_path: Path) -> None:
@@ -43,6 +45,7 @@ def test_everything_else_that_is_taken(tmp_path: Path) -> None:
     configuration = load(written(tmp_path, inside))
     assert configuration.listen == ("unix:path=/a", "unix:tmpdir=/tmp")
     assert configuration.limits.max_replies_per_connection == 5
+    assert configuration.service_directories
     assert configuration.may_connect(1, 2)
 
 
@@ -61,6 +64,10 @@ REFUSED = {
     "another mechanism": (f"{LISTEN}<auth>ANONYMOUS</auth>{ALLOW}", 4),
     "an unknown limit": (f"{LISTEN}<limit name='cows'>1</limit>{ALLOW}", 4),
     "a limit without number": (f"{LISTEN}<limit name='auth_timeout'>x</limit>{ALLOW}", 4),
+    "a limit of time that nobody keeps": (
+        f"{LISTEN}\n<limit name='reply_timeout'>9</limit>{ALLOW}",
+        5,
+    ),
     "a limit without name": (f"{LISTEN}<limit>1</limit>{ALLOW}", 4),
     "a policy without context": (f"{LISTEN}{ALLOW}<policy>", 8),
 }

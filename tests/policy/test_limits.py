@@ -1,7 +1,12 @@
 """Limits: dbus-daemon's names and defaults, and a clear error for what is none."""
 
+import re
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
+from policy import busconfig
 from policy.limits import HIGHEST, Limits, limits
 
 # dbus-daemon(1), "limit", and bus/config-parser.c of 1.14: a sample of what people rely on.
@@ -23,6 +28,21 @@ REFERENCE = {
 
 def test_defaults_are_the_references() -> None:
     assert {name: getattr(Limits(), name) for name in REFERENCE} == REFERENCE
+
+
+def test_limits_without_effect_are_said_to_be() -> None:
+    root = Path(__file__).parents[2]
+    bridge = "".join(path.read_text() for path in (root / "bridge").rglob("*.py"))
+    names = {field.name for field in fields(Limits)}
+    unused = {name for name in names if not re.search(rf"limits\.{name}\b", bridge)}
+    # busconfig.py refuses this one; session.toml does not set it.
+    unused.remove("reply_timeout")
+    comments = re.findall("^#.*", (root / "conf" / "session.toml").read_text(), re.MULTILINE)
+    (said,) = re.findall(
+        r"# (max_incoming_bytes,.*?) are there", "".join(comments).replace("#", " #")
+    )
+    assert set(re.findall(r"\w+_\w+", said)) == unused
+    assert set(re.findall(r"\w+_\w+", busconfig.__doc__.partition("the limits")[2])) == unused
 
 
 def test_settings_override_defaults() -> None:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from bridge.routing.credentials import Credentials, command
+from bridge.wire.frame import Descriptors
 
 COMM = command(os.getpid())
 
@@ -43,9 +44,12 @@ def test_the_name_of_a_process_is_what_it_calls_itself() -> None:
     assert command(process.pid) == "?"
 
 
-def test_the_pidfd_is_closed_with_the_connection() -> None:
+def test_the_pidfd_is_closed_with_the_last_who_has_it() -> None:
     fd = os.dup(0)
-    Credentials(0, 1, pidfd=fd).close()
+    credentials = Credentials(0, 1, pidfd=Descriptors([fd]))
+    other = credentials._replace(uid=None)
+    del credentials
+    os.fstat(fd)
+    del other
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
-    Credentials(0, 1).close()
