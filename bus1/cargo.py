@@ -6,7 +6,7 @@ A handle that its sender holds is copied, a new one for each receiver. A one-sho
 from typing import Any
 
 from bus1.errors import Busy, Duplicate, Unknown
-from bus1.message import Message
+from bus1.message import NODE_GONE, Message
 from bus1.node import Handle, mint
 from bus1.queue import Queue
 
@@ -65,7 +65,7 @@ def depart(handle: Handle) -> None:
     handle.unlink()
     handle.busy = handle.hand = False
     if handle.node.gone and holder is not None:
-        holder.recall(handle.node.gone, handle)
+        holder.recall(NODE_GONE, handle.node.gone, handle)
 
 
 def spend(handle: Handle) -> None:

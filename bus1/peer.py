@@ -19,7 +19,7 @@ from bus1.errors import (
     TooLong,
     Unknown,
 )
-from bus1.message import Message, data
+from bus1.message import NO_HANDLES_LEFT, Message, data
 from bus1.node import Handle, Node, mint
 from bus1.queue import Queue
 from bus1.quota import Account, Limits, User
@@ -75,8 +75,8 @@ class Peer:
         check(self.queue, 0, 0)
         self.table.own(node)
         self.table.afford(1)
-        if node.count == 0 and node.quiet:
-            self.queue.recall(node.quiet, node)  # it has one again before anybody read the notice
+        if node.count == 0 and node.quiet:  # it may have one again before anybody read the notice
+            self.queue.recall(NO_HANDLES_LEFT, node.quiet, node)
         return self.table.copy(node)
 
     def once(self, node: Node, holder: "Peer | None", cookie: int) -> Handle:

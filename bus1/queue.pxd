@@ -22,7 +22,7 @@ cdef class Queue:
     cpdef bint commit(self, Message message, unsigned long long stamp, unsigned long long tie) except -1
     cpdef bint withdraw(self, Message message) except -1
     @cython.locals(place=Py_ssize_t, message=Message)
-    cpdef bint recall(self, unsigned long long stamp, object target) except -1
+    cpdef bint recall(self, int kind, unsigned long long stamp, object target) except -1
     @cython.locals(index=Py_ssize_t, message=Message)
     cpdef Message peek(self, Py_ssize_t place)
     @cython.locals(message=Message)

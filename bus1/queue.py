@@ -81,14 +81,15 @@ class Queue:
             self.wake()
         return True
 
-    def recall(self, stamp: int, target: object) -> bool:
-        """Withdraw the notice about `target` that has this stamp, if it has not been taken."""
+    def recall(self, kind: int, stamp: int, target: object) -> bool:
+        """Withdraw the notice of this kind about `target` that has this stamp, if it has not been
+        taken. One event can put several kinds about one target."""
         place = self.place(stamp)
         while place < len(self.entries):
             message = self.entries[place]
             if message.stamp != stamp:
                 return False
-            if message.target is target:
+            if message.kind == kind and message.target is target:
                 return self.withdraw(message)
             place += 1
         return False

@@ -16,7 +16,7 @@ def release(sender: Queue, nodes: list[Node], handles: list[Handle]) -> int:
         clock = latest(node, clock)
     stamp = after(clock)
     for node in nodes:
-        node.queue.recall(node.quiet, node)
+        node.queue.recall(NO_HANDLES_LEFT, node.quiet, node)
         node.gone = stamp
     for handle in handles:
         let_go(handle, stamp, sender.number)
@@ -63,7 +63,7 @@ def let_go(handle: Handle, stamp: int, tie: int) -> None:
     handle.hand = False
     if node.gone:
         if holder is not None:
-            holder.recall(node.gone, handle)
+            holder.recall(NODE_GONE, node.gone, handle)
     elif handle.once:
         node.queue.append(notice(ONCE_DROPPED, node, handle.cookie), stamp, tie)
     else:

@@ -53,8 +53,10 @@ def multicast(
     fds: object,
     fd_count: int,
 ) -> list[Node] | None:
-    """One payload to many nodes under one stamp, on behalf of somebody whose right to do so is not
-    a handle (a match index). Who is gone or over quota is left out and returned."""
+    """One payload to many nodes under one stamp, without the capability check: whoever has the
+    nodes can send. Only for an embedding whose right is not a handle, such as the bridge, whose
+    match index says who gets a broadcast; never for what a peer asks in its own name. Who is gone
+    or over quota is left out and returned."""
     check(sender, size, fd_count)
     clock = sender.clock
     for node in targets:

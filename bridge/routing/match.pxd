@@ -45,13 +45,14 @@ cdef class Index:
     cpdef add(self, Rule rule, Client client)
     @cython.locals(rules=list, at=cython.Py_ssize_t)
     cpdef bint remove(self, Rule rule, Client client) except -1
-    @cython.locals(rules=list, other=Client)
+    @cython.locals(rules=list, other=Client, kept=list, gone=list)
     cpdef drop(self, Client client)
+    cdef forget(self, list rules, Client client)
     @cython.locals(shape=Shape)
     cdef Shape shape(self, Rule rule)
     @cython.locals(shape=Shape, table=dict)
     cdef unsubscribe(self, Rule rule, Client client)
-    @cython.locals(name=str, others=list)
+    @cython.locals(name=str, others=dict)
     cdef uncount(self, Rule rule, Client client)
 
 cpdef bint is_called(Client client, str text, str nobody) except -1

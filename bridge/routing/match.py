@@ -58,7 +58,7 @@ class Index:
     """The match rules of one bus. A client's own list, `client.rules`, is kept here, too.
 
     `senders` counts the rules by sender: a message asks only for its sender's names that
-    some rule has. `naming` leads from a unique name to the clients whose rules have it.
+    some rule has. `naming` counts by unique name, and by client, the rules that have the name.
     `stamp` marks the clients already found for a message.
     """
 
@@ -69,7 +69,7 @@ class Index:
         self.order: list[Shape] = []
         self.overhearing: dict[Rule, object] = {}
         self.senders: dict[str, int] = {}
-        self.naming: dict[str, list[Client]] = {}
+        self.naming: dict[str, dict[Client, int]] = {}
         self.question = Question()
         self.depth = 0
         self.stamp = 0
@@ -192,7 +192,7 @@ class Index:
         if rule.sender is not None:
             more(self.senders, rule.sender)
         for name in unique_names(rule):
-            self.naming.setdefault(name, []).append(client)
+            more(self.naming.setdefault(name, {}), client)
 
     def remove(self, rule: Rule, client: Client) -> bool:
         """The client takes back one subscription to an equal rule. False: it has none."""
@@ -218,17 +218,25 @@ class Index:
         if rules is None:
             return
         client.rules = None
+        self.forget(rules, client)
+        for other in list(self.naming.get(client.unique, ())):
+            kept: list[object] = []
+            gone: list[object] = []
+            for rule in other.rules or ():
+                assert isinstance(rule, Rule)
+                about = client.unique in (rule.sender, rule.destination)
+                (gone if about else kept).append(rule)
+            other.rules = kept or None
+            self.forget(gone, other)
+
+    def forget(self, rules: list[object], client: Client) -> None:
+        """These subscriptions end, and the client has no others to equal rules."""
         for rule in dict.fromkeys(rules):
             assert isinstance(rule, Rule)
             self.unsubscribe(rule, client)
         for rule in rules:
             assert isinstance(rule, Rule)
             self.uncount(rule, client)
-        for other in dict.fromkeys(self.naming.get(client.unique, ())):
-            for rule in list(other.rules or ()):
-                assert isinstance(rule, Rule)
-                if client.unique in unique_names(rule):
-                    self.remove(rule, other)
 
     def shape(self, rule: Rule) -> Shape | None:
         """The rule's shape; None if no broadcast can satisfy it."""
@@ -262,8 +270,7 @@ class Index:
             less(self.senders, rule.sender)
         for name in unique_names(rule):
             others = self.naming[name]
-            others.remove(client)
-            if not others:
+            if less(others, client) and not others:
                 del self.naming[name]
 
 

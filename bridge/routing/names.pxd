@@ -29,7 +29,6 @@ cdef class Names:
     cpdef join(self, Client client)
     cpdef leave(self, Client client)
     cpdef Client client(self, long long number)
-    cpdef Name find(self, str text)
     @cython.locals(name=Name, client=Client)
     cpdef Client owner(self, str text)
     @cython.locals(name=Name, owner=Client)

@@ -46,7 +46,6 @@ class Place:
 class Name:
     """One well-known name while somebody owns it; `owner` is None ever after.
 
-    Whoever resolved a name keeps this object and compares `owner`: no second look-up.
     `waiting` are the places after the owner's, or None.
     """
 
@@ -117,10 +116,6 @@ class Names:
     def client(self, number: int) -> Client | None:
         """The client of the unique name `:1.number`."""
         return self.clients.get(number)
-
-    def find(self, text: str) -> Name | None:
-        """The well-known name, while it has an owner."""
-        return self.table.get(text)
 
     def owner(self, text: str) -> Client | None:
         """Whom a unique or well-known name means."""

@@ -47,6 +47,7 @@ class Question:
         self.member = frame.member()
         self.path = frame.path()
         self.senders = senders
+        self.arguments = None
         self.depth = depth
 
     def close(self) -> None:

@@ -148,9 +148,10 @@ class Machine(RuleBasedStateMachine):
     @rule(number=NUMBER, to=st.none() | NUMBER)
     def once(self, number: int, to: int | None) -> None:
         node = pick(self.nodes, number)
-        if node is None:
-            return
-        holder = None if to is None else self.peer(to)
+        if node is not None:
+            self.make_once(node, None if to is None else self.peer(to))
+
+    def make_once(self, node: Any, holder: Any) -> None:
         self.cookies += 1
         self.born(
             self.both(
@@ -199,6 +200,25 @@ class Machine(RuleBasedStateMachine):
                 lambda: self.model.release(peer, [handle]),  # noqa: B023
                 lambda: peer.real.release([handle.real]),  # noqa: B023
             )
+
+    @rule(number=NUMBER, again=st.booleans())
+    def forsake_at_once(self, number: int, again: bool) -> None:
+        """The same, but each holder lets go of all it has, a one-shot handle with the others, as
+        one event. The owner may make a handle before it has read of it."""
+        node = self.node(number)
+        for holder in {h.holder: None for h in self.model.handles if h.where == "held"}:
+            mine = [h for h in self.model.held(holder) if h.node is node]
+            if mine:
+                self.make_once(node, holder)
+                mine = [h for h in self.model.held(holder) if h.node is node]
+                mine = mine[::-1] if number % 3 else mine
+                real = [handle.real for handle in mine]
+                self.both(
+                    lambda: self.model.release(holder, mine),  # noqa: B023
+                    lambda: holder.real.release(real),  # noqa: B023
+                )
+        if node is not None and again:
+            self.mint(0, node)
 
     @rule(number=NUMBER)
     def destroy(self, number: int) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bus1.message import NODE_GONE, Message, data, notice
+from bus1.message import NO_HANDLES_LEFT, NODE_GONE, ONCE_DROPPED, Message, data, notice
 from bus1.queue import Queue, after
 from bus1.quota import Account, Limits, User
 
@@ -123,13 +123,32 @@ def test_recall_takes_one_notice_out(queue: Queue) -> None:
     for target in targets:
         queue.append(notice(NODE_GONE, target, 0), 4, 1)
     queue.append(new(), 6, 1)
-    assert not queue.recall(2, targets[0])
-    assert not queue.recall(4, object())
-    assert queue.recall(4, targets[1])
-    assert not queue.recall(4, targets[1])
-    assert not queue.recall(8, targets[0])
+    assert not queue.recall(NODE_GONE, 2, targets[0])
+    assert not queue.recall(NODE_GONE, 4, object())
+    assert queue.recall(NODE_GONE, 4, targets[1])
+    assert not queue.recall(NODE_GONE, 4, targets[1])
+    assert not queue.recall(NODE_GONE, 8, targets[0])
     assert [queue.take().target for _ in range(2)] == [targets[0], targets[2]]  # type: ignore[union-attr]
-    assert not queue.recall(4, targets[2])
+    assert not queue.recall(NODE_GONE, 4, targets[2])
+
+
+@pytest.mark.parametrize("kind", [NO_HANDLES_LEFT, ONCE_DROPPED])
+def test_recall_tells_notices_of_one_event_apart(queue: Queue, kind: int) -> None:
+    target = object()
+    for each in (ONCE_DROPPED, NO_HANDLES_LEFT, ONCE_DROPPED):
+        queue.append(notice(each, target, 0), 4, 1)
+    assert queue.recall(kind, 4, target)
+    left = [ONCE_DROPPED, NO_HANDLES_LEFT, ONCE_DROPPED]
+    left.remove(kind)
+    assert [queue.take().kind for _ in left] == left  # type: ignore[union-attr]
+
+
+def test_recall_spares_a_payload_for_the_same_target(queue: Queue) -> None:
+    """Another sender's, under the same stamp."""
+    target = object()
+    queue.append(data(target, "payload", 0, None, 0, None, None), 4, 1)
+    assert not queue.recall(NO_HANDLES_LEFT, 4, target)
+    assert queue.held() == 1
 
 
 def test_woken_once(queue: Queue) -> None:

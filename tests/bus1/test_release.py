@@ -136,6 +136,29 @@ def test_no_handles_left_is_withdrawn_when_one_is_made(peers: list[Peer]) -> Non
     assert kinds(a) == []
 
 
+@pytest.mark.parametrize("once_first", [True, False])
+def test_only_no_handles_left_is_withdrawn(peers: list[Peer], once_first: bool) -> None:
+    """Both notices are about one node and have one stamp."""
+    a = peers[0]
+    node = a.create()
+    things = [a.once(node, None, 7), a.handle(node)]
+    a.release(things if once_first else things[::-1])
+    a.handle(node)
+    message = a.receive()
+    assert message is not None
+    assert (message.kind, message.target, message.cookie) == (ONCE_DROPPED, node, 7)
+    assert a.receive() is None
+
+
+def test_once_dropped_stays_when_no_handles_left_was_read(peers: list[Peer]) -> None:
+    a = peers[0]
+    node = a.create()
+    a.release([a.handle(node), a.once(node, None, 7)])
+    assert a.receive().kind == NO_HANDLES_LEFT  # type: ignore[union-attr]
+    a.handle(node)
+    assert kinds(a) == [(ONCE_DROPPED, node)]
+
+
 def test_at_most_one_no_handles_left_waits(peers: list[Peer]) -> None:
     a = peers[0]
     node = a.create()

@@ -82,17 +82,6 @@ def test_all_keys(desk: Desk) -> None:
     assert os.path.samestat(os.fstat(copy), os.stat(os.devnull))
 
 
-def test_unread_answers_cost_no_descriptors(desk: Desk) -> None:
-    """All share the one that was taken when the connection was accepted."""
-    pidfd = Descriptors([os.dup(0)])
-    caller = desk.connect(credentials=Credentials(0, 1, pidfd=pidfd))
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(50):
-        caller.call("GetConnectionCredentials", "s", caller.name)
-    # The desk delivers at once, and delivering copies; the caller holds those.
-    assert len(os.listdir("/proc/self/fd")) - before == sum(len(m.fds) for m in caller.unread)
-
-
 def test_no_descriptor_for_who_does_not_take_them(desk: Desk) -> None:
     with open(os.devnull, "rb") as process:
         owner = desk.connect(

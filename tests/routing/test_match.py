@@ -19,7 +19,7 @@ from bridge.routing.credentials import Credentials
 from bridge.routing.match import Index
 from bridge.routing.names import Names
 from bridge.routing.rule import Rule
-from bridge.routing.shape import Shape, shape_of
+from bridge.routing.shape import Question, Shape, shape_of
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
 from bus1.bus import Bus
@@ -508,15 +508,38 @@ def test_a_shape_forgets_what_led_to_rules_that_left(world: World) -> None:
     assert (shape.lengths, shape.ordered, shape.texts) == ({2: 1}, ["/a"], {"/a": 1})
 
 
+def test_a_question_forgets_the_arguments_of_the_one_before() -> None:
+    """It may not have been closed."""
+    question = Question()
+    for text in ("one", "two"):
+        question.open(message("s", text), None, 1)
+        assert question.fits(Rule.parse(f"arg0='{text}'"))
+
+
+def test_a_rule_about_two_names_goes_with_either(world: World) -> None:
+    for place in range(2):
+        gone, other, listener = (world.join() for _ in range(3))
+        pair = (gone, other) if place else (other, gone)
+        text = f"sender='{pair[0].unique}',destination='{pair[1].unique}',eavesdrop='true'"
+        both = f"sender='{gone.unique}',destination='{gone.unique}'"
+        for each in (text, text, both, "member='M'"):
+            world.add(listener, each)
+        world.add(gone, "member='M'")
+        world.leave(gone)
+        assert list(map(str, listener.rules or ())) == ["member='M'"]
+        world.leave(listener)
+        assert world.is_empty()
+
+
 def test_an_index_forgets_the_marks_of_another(world: World) -> None:
-    """A monitor's rules are in an index of their own; its stamps begin anew."""
+    """A client may have been in another one; the stamps of each begin anew."""
     client, other = world.join(), Index()
     for text in ("member='M'", "interface='i.A'"):
         world.add(client, text)
     assert world.index.broadcast(message(), None) == [client]
     world.index.drop(client)
     for text in ("member='M'", "interface='i.A'"):
-        other.add(Rule.parse(text).overhearing(), client)
+        other.add(Rule.parse(text + ",eavesdrop='true'"), client)
     assert other.eavesdrop(message(), None, None) == [client]
 
 

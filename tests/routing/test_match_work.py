@@ -101,7 +101,6 @@ def test_leaving_costs_as_much_as_there_is_to_forget(law: str) -> None:
     command = [sys.executable, "-m", "tests.uncompiled", "tests.routing.test_match_work", law]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
     few, many = map(int, done.stdout.split())
-    assert few < 100 * FEW
     assert many < 2.5 * few  # a search for each would be four times as much
 
 

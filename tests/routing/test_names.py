@@ -145,7 +145,6 @@ def test_release(names: Names, a: Client, b: Client, c: Client) -> None:
     assert names.release(c, "x.y") == (RELEASED, None)
     assert names.release(b, "x.y") == (RELEASED, Change("x.y", b, None))
     assert names.owner("x.y") is None
-    assert names.find("x.y") is None
 
 
 def test_names_go_newest_first_and_places_silently(names: Names, a: Client, b: Client) -> None:
@@ -157,20 +156,6 @@ def test_names_go_newest_first_and_places_silently(names: Names, a: Client, b: C
     assert names.drop(a) == [Change("x.three", a, b), Change("x.one", a, None)]
     assert names.queue("x.two") == [b]
     assert a.names is None
-
-
-def test_whoever_holds_a_name_sees_its_owner_change(names: Names, a: Client, b: Client) -> None:
-    names.request(a, "x.y", 0, PLENTY)
-    name = names.find("x.y")
-    assert name is not None
-    names.request(b, "x.y", 0, PLENTY)
-    assert name.owner is a
-    names.release(a, "x.y")
-    assert name.owner is b
-    names.release(b, "x.y")
-    assert name.owner is None
-    names.request(a, "x.y", 0, PLENTY)
-    assert name.owner is None, "a name that came back is another"
 
 
 def test_the_limit_counts_the_unique_name_and_places(names: Names, a: Client, b: Client) -> None:

@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -139,15 +140,30 @@ def test_a_flood_of_signals_lets_others_be_served(here: Running, a: Client, b: C
     crowd = [here.connect() for _ in range(100)]
     for each in crowd:
         each.match("member=S")
-    last = here.client(crowd[-1])
+    last, asking = here.client(crowd[-1]), here.client(b)
+    router: Any = here.server.router
+    driver, clocks = router.driver, []
+
+    class Watching:
+        """How far the flood has come when the other one is served."""
+
+        left = driver.left
+        local = driver.local
+
+        @staticmethod
+        def call(client: Any, frame: Any) -> None:
+            if client is asking:
+                clocks.append(last.peer.queue.clock)
+            driver.call(client, frame)
+
+    router.driver = Watching
     flood = b"".join(build(4, n, call_fields(None, "/t", "t.T", "S")) for n in range(1, 1501))
     with here.held():
         a.write(flood)
         serial = b.call("GetId")
     b.answer(serial)
-    queued = here.do(lambda: last.peer.queue.clock)
     a.take()
-    assert here.do(lambda: last.peer.queue.clock) > queued
+    assert clocks[0] < here.do(lambda: last.peer.queue.clock)
     assert [m.member for m in crowd[-1].take() if m.member == "S"] == ["S"] * 1500
 
 
@@ -165,6 +181,38 @@ def test_what_does_not_fit_is_written_later(here: Running, a: Client, b: Client)
     for number, size in enumerate(sizes):
         assert b.next().args == [number, "x" * size]
     assert here.client(b).peer.query()[1:] == (0, 0, 1, 0, 1, 0)
+
+
+def test_unread_answers_cost_no_descriptors(here: Running, a: Client, b: Client) -> None:
+    """Each carries a ProcessFD, where the kernel has one: all the same."""
+    here.narrow(a)
+    before = here.descriptors()
+    for _ in range(200):
+        a.call("GetConnectionCredentials", "s", a.name)
+    here.until(lambda: here.server.router.names.owner(a.name).peer.query().queued > 50)
+    assert b.is_open()
+    assert here.descriptors() == before
+
+
+def test_each_message_with_descriptors_has_its_own_time(
+    here: Running, a: Client, b: Client
+) -> None:
+    """A steady stream is never whole when it is looked at, and is not late for that."""
+    fd = os.open(os.devnull, os.O_RDONLY)
+    whole = signal(b.name, 1, fds=1)
+    due: list[float] = []
+    a.write(whole[:-4], [fd])
+    for _ in range(3):
+        here.until(lambda: len(here.server.partial) == 1)
+        due += here.do(lambda: list(here.server.partial._due.values()))
+        time.sleep(0.01)  # its clock counts milliseconds
+        with here.held():
+            a.write(whole[-4:])
+            a.write(whole[:-4], [fd])
+        b.next()
+    os.close(fd)
+    assert due == sorted(set(due))
+    assert len(due) == 3
 
 
 def test_descriptors_come_once_with_the_first_byte(here: Running, a: Client, b: Client) -> None:
