@@ -6,14 +6,13 @@ first, then everybody, then the new owner; the reply to the request comes after 
 
 from typing import Final
 
-from bridge.driver.call import BUS, PATH, Router
+from bridge.driver.call import Router
 from bridge.driver.interface import Signal
 from bridge.routing.client import Client
 from bridge.routing.names import Change
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
-
-SIGNAL: Final = 4
+from bridge.wire.protocol import DRIVER, DRIVER_PATH, SIGNAL
 
 NAME_OWNER_CHANGED: Final = Signal("NameOwnerChanged", "sss")
 NAME_LOST: Final = Signal("NameLost", "s")
@@ -68,8 +67,8 @@ def frame(router: Router, destination: str | None, signal: Signal, *body: str) -
     return build(
         SIGNAL,
         serial=router.serial(),
-        path=PATH,
-        interface=BUS,
+        path=DRIVER_PATH,
+        interface=DRIVER,
         member=signal.name,
         destination=destination,
         signature=signal.gives,

@@ -4,7 +4,7 @@ from typing import Final
 
 from bridge.driver import announce
 from bridge.driver.announce import NAME_ACQUIRED, NAME_LOST, NAME_OWNER_CHANGED
-from bridge.driver.call import BUS, Call, unowned
+from bridge.driver.call import Call, unowned
 from bridge.driver.credentials import (
     get_adt_audit_session_data,
     get_connection_credentials,
@@ -22,6 +22,7 @@ from bridge.routing.errors import (
     Refused,
 )
 from bridge.routing.rule import Rule
+from bridge.wire.protocol import DRIVER
 
 
 def hello(call: Call) -> Body:
@@ -79,15 +80,15 @@ def name_has_owner(call: Call) -> Body:
 
 def has_owner(call: Call, name: str) -> bool:
     """The bus owns its own name."""
-    return name == BUS or call.router.names.owner(name) is not None
+    return name == DRIVER or call.router.names.owner(name) is not None
 
 
 def list_names(call: Call) -> Body:
-    return ([BUS, *call.router.names.listing()],)
+    return ([DRIVER, *call.router.names.listing()],)
 
 
 def list_activatable_names(_call: Call) -> Body:
-    return ([BUS],)
+    return ([DRIVER],)
 
 
 def add_match(call: Call) -> Body:
@@ -117,8 +118,8 @@ def remove_match(call: Call) -> Body:
 
 def get_name_owner(call: Call) -> Body:
     (name,) = call.arguments
-    if name == BUS:
-        return (BUS,)
+    if name == DRIVER:
+        return (DRIVER,)
     owner = call.router.names.owner(name)
     if owner is None:
         raise unowned("owner", name)
@@ -128,8 +129,8 @@ def get_name_owner(call: Call) -> Body:
 def list_queued_owners(call: Call) -> Body:
     """The owner itself comes first."""
     (name,) = call.arguments
-    if name == BUS:
-        return ([BUS],)
+    if name == DRIVER:
+        return ([DRIVER],)
     queue = call.router.names.queue(name)
     if not queue:
         raise unowned("owners", name)
@@ -147,7 +148,7 @@ def get_id(call: Call) -> Body:
 
 
 INTERFACE: Final = Interface(
-    BUS,
+    DRIVER,
     any_path=True,
     methods=(
         Method("Hello", "", "s", hello, needs_hello=False),

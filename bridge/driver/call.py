@@ -1,7 +1,7 @@
 """One call of a driver's method: who calls, with which arguments, and its one answer."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
@@ -10,16 +10,11 @@ from bridge.routing.match import Index
 from bridge.routing.names import Names
 from bridge.wire.build import build
 from bridge.wire.frame import Descriptors, Frame
+from bridge.wire.protocol import NO_REPLY_EXPECTED, RETURN
 
 if TYPE_CHECKING:
     from bridge.driver.interface import Interface, Method
     from policy.limits import Limits
-
-BUS: Final = "org.freedesktop.DBus"
-PATH: Final = "/org/freedesktop/DBus"
-
-RETURN: Final = 2
-NO_REPLY_EXPECTED: Final = 1
 
 
 class Router(Protocol):

@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-from bridge.driver.call import BUS, Call, unowned
+from bridge.driver.call import Call, unowned
 from bridge.driver.interface import Body
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import (
@@ -13,6 +13,7 @@ from bridge.routing.errors import (
     UNIX_PROCESS_ID_UNKNOWN,
     Refused,
 )
+from bridge.wire.protocol import DRIVER
 
 SELINUX: Final = "/sys/fs/selinux/enforce"  # is there only where SELinux is on
 
@@ -67,7 +68,7 @@ def get_connection_selinux_security_context(call: Call) -> Body:
 def find(call: Call, wanted: str) -> Credentials:
     """The credentials of whoever owns the name; for the bus's own name, those of the bus."""
     (name,) = call.arguments
-    if name == BUS:
+    if name == DRIVER:
         return call.router.credentials
     owner = call.router.names.owner(name)
     if owner is None:

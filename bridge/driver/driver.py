@@ -8,7 +8,7 @@ becomes a message where the router catches it.
 from typing import Final, final
 
 from bridge.driver import announce, peer
-from bridge.driver.call import BUS, PATH, Call, Router
+from bridge.driver.call import Call, Router
 from bridge.driver.interface import Directory, Method, directory, visible
 from bridge.driver.tables import INTERFACES
 from bridge.routing.client import Client
@@ -22,10 +22,8 @@ from bridge.routing.errors import (
 from bridge.wire.body import unpack
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
+from bridge.wire.protocol import CALL, DRIVER, DRIVER_PATH, ERROR, RETURN
 
-CALL: Final = 1
-RETURN: Final = 2
-ERROR: Final = 3
 HOME: Final = directory(INTERFACES)
 ELSEWHERE: Final = directory(visible(INTERFACES, home=False))
 
@@ -41,7 +39,7 @@ class Driver:
         """A message to the bus itself. Only method calls mean anything to it."""
         if frame.kind != CALL:
             return
-        method = find(HOME if frame.path() == PATH else ELSEWHERE, client, frame)
+        method = find(HOME if frame.path() == DRIVER_PATH else ELSEWHERE, client, frame)
         arguments = unpack(frame) if method.takes else ()
         call = Call(self.router, INTERFACES, method, client, frame, arguments)
         body = method.function(call)
@@ -88,7 +86,7 @@ def find(directory: Directory, client: Client, frame: Frame) -> Method:
         )
     if method is None:
         error = UNKNOWN_INTERFACE if seen is None else UNKNOWN_METHOD
-        raise Refused(error, f"{BUS} does not understand message {member}")
+        raise Refused(error, f"{DRIVER} does not understand message {member}")
     if frame.signature() != method.takes:
         raise Refused(
             INVALID_ARGS,  # with the reference's line end, here and below

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from bridge.driver.call import BUS, PATH, Call
+from bridge.driver.call import Call
 from bridge.driver.interface import Body, Interface, Method, Property, Signal, visible
+from bridge.wire.protocol import DRIVER, DRIVER_PATH
 
 DOCTYPE: Final = (
-    '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
+    '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-DRIVER Object Introspection 1.0//EN"\n'
     '"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">'
 )
 CONSTANT: Final = (
@@ -19,11 +20,11 @@ CLOSING: Final = ")}"
 
 
 def introspect(call: Call) -> Body:
-    return (document(call.interfaces, call.frame.path() or PATH),)
+    return (document(call.interfaces, call.frame.path() or DRIVER_PATH),)
 
 
 INTERFACE: Final = Interface(
-    BUS + ".Introspectable",
+    DRIVER + ".Introspectable",
     any_path=True,
     methods=(Method("Introspect", "", "s", introspect),),
 )
@@ -32,7 +33,7 @@ INTERFACE: Final = Interface(
 def document(interfaces: tuple[Interface, ...], path: str) -> str:
     """What is to be seen at an object path."""
     lines = [DOCTYPE, "<node>"]
-    for each in visible(interfaces, path == PATH):
+    for each in visible(interfaces, path == DRIVER_PATH):
         lines += describe(each)
     child = below(path)
     if child:
@@ -43,7 +44,7 @@ def document(interfaces: tuple[Interface, ...], path: str) -> str:
 def below(path: str) -> str:
     """The rest of the way from here to the driver's own object; empty if it is not below."""
     start = path.rstrip("/") + "/"
-    return PATH[len(start) :] if PATH.startswith(start) else ""
+    return DRIVER_PATH[len(start) :] if DRIVER_PATH.startswith(start) else ""
 
 
 def describe(interface: Interface) -> Iterator[str]:

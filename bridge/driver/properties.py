@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bridge.driver.call import BUS, Call
+from bridge.driver.call import Call
 from bridge.driver.interface import Body, Interface, Method, Property, Signal
 from bridge.routing.errors import (
     PROPERTY_READ_ONLY,
@@ -10,10 +10,11 @@ from bridge.routing.errors import (
     UNKNOWN_PROPERTY,
     Refused,
 )
+from bridge.wire.protocol import DRIVER
 
 # What every bus has, and `Interfaces` therefore leaves out (D-Bus Specification,
 # "Message Bus Properties").
-COMMON: Final = (BUS, BUS + ".Introspectable", BUS + ".Peer", BUS + ".Properties")
+COMMON: Final = (DRIVER, DRIVER + ".Introspectable", DRIVER + ".Peer", DRIVER + ".Properties")
 
 
 def features(_call: Call) -> object:
@@ -63,7 +64,7 @@ def find_all(call: Call, interface: str) -> tuple[Property, ...]:
 
 
 INTERFACE: Final = Interface(
-    BUS + ".Properties",
+    DRIVER + ".Properties",
     any_path=False,
     methods=(
         Method("Get", "ss", "v", get),

@@ -3,8 +3,8 @@
 from typing import Final
 
 from bridge.driver import bus, introspect, peer, properties
-from bridge.driver.call import PATH
 from bridge.driver.interface import Interface
+from bridge.wire.protocol import DRIVER_PATH
 
 INTERFACES: Final[tuple[Interface, ...]] = (
     bus.INTERFACE,
@@ -16,4 +16,4 @@ INTERFACES: Final[tuple[Interface, ...]] = (
 
 def document() -> str:
     """The introspection of the driver's own object."""
-    return introspect.document(INTERFACES, PATH)
+    return introspect.document(INTERFACES, DRIVER_PATH)

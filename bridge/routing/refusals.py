@@ -1,7 +1,5 @@
 """What the router refuses, in the words of dbus-daemon, which tools and people search for."""
 
-from typing import Final
-
 from bridge.routing.client import Client
 from bridge.routing.errors import (
     ACCESS_DENIED,
@@ -12,9 +10,7 @@ from bridge.routing.errors import (
     Refused,
 )
 from bridge.wire.frame import Frame
-
-NO_AUTO_START: Final = 2  # a flag of the message
-KINDS: Final = ("invalid", "method_call", "method_return", "error", "signal")
+from bridge.wire.protocol import NO_AUTO_START, TYPES
 
 
 def nobody(frame: Frame) -> Refused:
@@ -56,7 +52,7 @@ def complaint(what: str, sender: Client, receiver: Client | None, frame: Frame) 
     """Who wanted to send what to whom."""
     to = f" ({receiver.credentials})" if receiver is not None else ""
     return (
-        f'{what}, 0 matched rules; type="{KINDS[frame.kind]}", sender="{sender.unique}" '
+        f'{what}, 0 matched rules; type="{TYPES[frame.kind]}", sender="{sender.unique}" '
         f'({sender.credentials}) interface="{frame.interface() or "(unset)"}" '
         f'member="{frame.member() or "(unset)"}" '
         f'error name="{frame.error_name() or "(unset)"}" requested_reply="0" '

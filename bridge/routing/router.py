@@ -20,6 +20,7 @@ from bridge.routing.refusals import denied, full, no_fds, nobody, unknown_type
 from bridge.routing.replies import Replies
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
+from bridge.wire.protocol import CALL, DRIVER, ERROR, RETURN, SIGNAL
 from bus1.bus import Bus
 from bus1.errors import Quota, Unknown
 from bus1.message import Message
@@ -29,13 +30,6 @@ from bus1.transaction import multicast
 if TYPE_CHECKING:
     from policy.limits import Limits
 
-DRIVER: Final = "org.freedesktop.DBus"
-
-# Message types (D-Bus Specification, "Message Types") and flags ("Message Flags").
-CALL: Final = 1
-RETURN: Final = 2
-ERROR: Final = 3
-SIGNAL: Final = 4
 
 # All anonymous connections are one user, with the uid that is nobody's: (uid_t) -1.
 NOBODY: Final = 0xFFFFFFFF
@@ -131,8 +125,11 @@ class Router:
             self.refuse(sender, frame, refused)
 
     def dispatch(self, sender: Client, frame: Frame) -> None:
-        """Whom is it for?"""
-        if frame.kind > 4:
+        """Whom is it for?
+
+        Here and in `call` stand numbers where a name would be looked up for every message.
+        """
+        if frame.kind > 4:  # SIGNAL
             if frame.destination() is not None:
                 raise unknown_type()
             return
@@ -154,9 +151,9 @@ class Router:
             receiver = self.names.owner(destination)
         if receiver is None:
             raise nobody(frame)
-        if frame.kind == 1:
+        if frame.kind == 1:  # CALL
             self.call(sender, receiver, frame)
-        elif frame.kind == 4:
+        elif frame.kind == 4:  # SIGNAL
             self.signal(sender, receiver, frame)
         else:
             self.answer(sender, receiver, frame)

@@ -197,7 +197,8 @@ class Connection:
         return frames
 
     def hear(self, notice: Message, place: int) -> bool:
-        """A notice of the core. True if the client is to read something of it (its payload now).
+        """A notice of the core. True if the client is to read something of it: that is its
+        payload from now on, which also marks it as heard, since a batch may be made twice.
 
         Else it concerns only the bus, which hears it when it is the first in the queue: that
         may change what is behind it.

@@ -29,8 +29,8 @@ from bridge.transport.launch import Listener
 from bridge.transport.settings import Settings
 from bridge.wire.frame import Framer
 from bridge.wire.sasl import Sasl
+from bus1 import quota
 from bus1.bus import Bus
-from bus1.quota import Limits as Quota
 from policy.limits import Limits
 
 log = logging.getLogger("bus1.server")
@@ -311,11 +311,11 @@ class Server:
         self.drop(connection, None)
 
 
-def for_peer(limits: Limits) -> Quota:
+def for_peer(limits: Limits) -> quota.Limits:
     """What may wait for one connection. Descriptors are the bus's own while they wait, so all
     users together leave it half of what it may have open."""
     most_open = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return Quota(
+    return quota.Limits(
         bytes=limits.max_outgoing_bytes,
         messages=limits.max_outgoing_messages,
         handles=limits.max_handles_per_connection,
@@ -323,14 +323,14 @@ def for_peer(limits: Limits) -> Quota:
     )
 
 
-def for_user(limits: Limits) -> Quota:
+def for_user(limits: Limits) -> quota.Limits:
     """What may wait for all connections of one user together.
 
     One connection can take half of what its user's others leave (bus1/quota.py), so the
     user's limit is that of SHARES full connections and as much again.
     """
     peer = for_peer(limits)
-    return Quota(
+    return quota.Limits(
         bytes=peer.bytes * 2 * SHARES,
         messages=peer.messages * 2 * SHARES,
         handles=peer.handles * 2 * SHARES,
