@@ -12,7 +12,6 @@ cpdef list promise(list handles)
 @cython.locals(handles=list, handle=Handle, place=Py_ssize_t)
 cpdef int land(Message message, Queue queue) except -1
 
-@cython.locals(holder=Queue)
 cdef int depart(Handle handle) except -1
 
 cpdef int spend(Handle handle) except -1

@@ -6,7 +6,7 @@ A handle that its sender holds is copied, a new one for each receiver. A one-sho
 from typing import Any
 
 from bus1.errors import Busy, Duplicate, Unknown
-from bus1.message import NODE_GONE, Message
+from bus1.message import Message
 from bus1.node import Handle, mint
 from bus1.queue import Queue
 
@@ -60,12 +60,10 @@ def land(message: Message, queue: Queue) -> None:
 
 def depart(handle: Handle) -> None:
     """A one-shot handle leaves its sender, who hears no more about it."""
-    holder = handle.holder
     handle.remove()
     handle.unlink()
+    handle.hush()
     handle.busy = handle.hand = False
-    if handle.node.gone and holder is not None:
-        holder.recall(NODE_GONE, handle.node.gone, handle)
 
 
 def spend(handle: Handle) -> None:

@@ -13,6 +13,7 @@ DATA: Final = 0  # a payload for the node `target`
 NODE_GONE: Final = 1  # to a holder: the node of the handle `target` was destroyed
 NO_HANDLES_LEFT: Final = 2  # to the owner: nobody holds a handle to the node `target` any more
 ONCE_DROPPED: Final = 3  # to the owner: the one-shot handle `cookie` to `target` died unused
+VOID: Final = -1  # a notice that was withdrawn, until its queue clears it away: nobody sees it
 
 
 class Message:

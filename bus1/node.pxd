@@ -1,5 +1,6 @@
 cimport cython
 from bus1.message cimport Message
+from bus1.message cimport Message
 from bus1.queue cimport Queue
 from bus1.quota cimport Account
 
@@ -11,9 +12,11 @@ cdef class Node:
     cdef readonly unsigned long long id
     cdef public object tag
     cdef readonly unsigned long long gone
-    cdef readonly unsigned long long quiet
+    cdef readonly Message notice
     cdef readonly long long count
     cdef readonly Handle first
+    @cython.locals(message=Message)
+    cpdef hush(self)
 
 @cython.final
 @cython.freelist(512)
@@ -21,12 +24,11 @@ cdef class Handle:
     cdef readonly Node node
     cdef readonly Queue holder
     cdef readonly unsigned long long id
-    cdef readonly bint once
     cdef readonly unsigned long long cookie
-    cdef readonly bint busy
-    cdef readonly bint hand
+    cdef readonly unsigned char once, busy, hand  # one byte each: there are very many handles
     cdef readonly dict table
     cdef Handle previous, following
+    cdef readonly Message notice
     cpdef install(self, Queue holder, dict table, unsigned long long id)
     @cython.locals(table=dict, account=Account)
     cpdef remove(self)
@@ -34,6 +36,11 @@ cdef class Handle:
     cpdef link(self)
     @cython.locals(node=Node, previous=Handle, following=Handle)
     cpdef unlink(self)
+    @cython.locals(message=Message, holder=Queue)
+    cpdef hush(self)
+
+@cython.locals(handle=Handle, node=Node)
+cpdef int heard(Message message) except -1
 
 @cython.locals(handle=Handle)
 cpdef Handle mint(Node node, bint once, unsigned long long cookie)

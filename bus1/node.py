@@ -1,4 +1,4 @@
-"""Nodes and the handles to them: who may send where. It moves no messages.
+"""Nodes and the handles to them: who may send where. It sends no messages.
 
 A handle is in one of four states:
 
@@ -12,6 +12,9 @@ A node links the handles of the first two states, because they are told when it 
 links go through the handles themselves, so that both ends come and go in constant time.
 """
 
+from typing import Any
+
+from bus1.message import Message
 from bus1.queue import Queue
 
 
@@ -22,7 +25,7 @@ class Node:
     id: int
     tag: object
     gone: int
-    quiet: int
+    notice: Message | None
     count: int
     first: "Handle | None"
 
@@ -31,13 +34,21 @@ class Node:
         self.id = id
         self.tag = tag
         self.gone = 0  # the stamp of its destruction
-        self.quiet = 0  # the stamp of its latest notice that no handles are left
+        self.notice = None  # that no handles are left, while its owner has not taken it
         self.count = 0  # handles to it, one-shot ones left out: those have a notice of their own
         self.first = None
 
+    def hush(self) -> None:
+        """Its owner need not hear that no handles are left, if it has not yet."""
+        message = self.notice
+        if message is not None:
+            self.notice = None
+            self.queue.recall(message)
+
 
 class Handle:
-    """The right to send to one node; if `once`, a single time."""
+    """The right to send to one node; if `once`, a single time. `notice` says that the node is
+    gone, while the holder has not taken it."""
 
     node: Node
     holder: Queue | None
@@ -49,6 +60,7 @@ class Handle:
     table: "dict[int, Handle] | None"
     previous: "Handle | None"
     following: "Handle | None"
+    notice: Message | None
 
     def install(self, holder: Queue, table: "dict[int, Handle]", id: int) -> None:
         """Become held. The holder's account has been charged."""
@@ -88,6 +100,23 @@ class Handle:
             following.previous = previous
         self.previous = self.following = None
 
+    def hush(self) -> None:
+        """Its holder need not hear that the node is gone, if it has not yet."""
+        message, holder = self.notice, self.holder
+        if message is not None and holder is not None:
+            self.notice = None
+            holder.recall(message)
+
+
+def heard(message: Message) -> None:
+    """A message that nobody paid for has left its queue: what it is about need not recall it."""
+    if message.kind == 1:  # NODE_GONE
+        handle: Any = message.target
+        handle.notice = None
+    elif message.kind == 2:  # NO_HANDLES_LEFT
+        node: Any = message.target
+        node.notice = None
+
 
 def mint(node: Node, once: bool, cookie: int) -> Handle:
     """A new handle, in nobody's hands yet."""
@@ -100,6 +129,7 @@ def mint(node: Node, once: bool, cookie: int) -> Handle:
     handle.busy = handle.hand = False
     handle.table = None
     handle.previous = handle.following = None
+    handle.notice = None
     if not once:
         node.count += 1
     return handle

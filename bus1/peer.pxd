@@ -1,7 +1,7 @@
 cimport cython
 from bus1.cargo cimport held
 from bus1.message cimport Message, data
-from bus1.node cimport Handle, Node, mint
+from bus1.node cimport Handle, Node, heard, mint
 from bus1.queue cimport Queue
 from bus1.quota cimport Account, Limits, Share, User
 from bus1.release cimport drop, release

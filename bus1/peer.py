@@ -19,8 +19,8 @@ from bus1.errors import (
     TooLong,
     Unknown,
 )
-from bus1.message import NO_HANDLES_LEFT, Message, data
-from bus1.node import Handle, Node, mint
+from bus1.message import Message, data
+from bus1.node import Handle, Node, heard, mint
 from bus1.queue import Queue
 from bus1.quota import Account, Limits, User
 from bus1.release import drop, release
@@ -75,8 +75,7 @@ class Peer:
         check(self.queue, 0, 0)
         self.table.own(node)
         self.table.afford(1)
-        if node.count == 0 and node.quiet:  # it may have one again before anybody read the notice
-            self.queue.recall(NO_HANDLES_LEFT, node.quiet, node)
+        node.hush()
         return self.table.copy(node)
 
     def once(self, node: Node, holder: "Peer | None", cookie: int) -> Handle:
@@ -190,11 +189,15 @@ class Peer:
         if room >= 0:
             self.may_receive(room)
         message = queue.take()
-        if message is not None and message.share is not None:
-            if message.handles is not None:
-                self.table.accept(message)
-            queue.account.give(message.share, message.size, 1, 0, message.fd_count)
-            message.share = None
+        if message is None:
+            return None
+        if message.share is None:
+            heard(message)
+            return message
+        if message.handles is not None:
+            self.table.accept(message)
+        queue.account.give(message.share, message.size, 1, 0, message.fd_count)
+        message.share = None
         return message
 
     def set_seed(

@@ -14,15 +14,14 @@ cdef class Queue:
     cdef readonly list ready
     cdef readonly list staging
     cdef list entries
-    cdef Py_ssize_t head, staged
+    cdef Py_ssize_t head, staged, voids
     @cython.locals(last=Message)
     cpdef bint append(self, Message message, unsigned long long stamp, unsigned long long tie) except -1
     @cython.locals(stamp=cython.ulonglong)
     cpdef unsigned long long stage(self, Message message)
     cpdef bint commit(self, Message message, unsigned long long stamp, unsigned long long tie) except -1
     cpdef bint withdraw(self, Message message) except -1
-    @cython.locals(place=Py_ssize_t, message=Message)
-    cpdef bint recall(self, int kind, unsigned long long stamp, object target) except -1
+    cpdef int recall(self, Message message) except -1
     @cython.locals(index=Py_ssize_t, message=Message)
     cpdef Message peek(self, Py_ssize_t place)
     @cython.locals(message=Message)
@@ -32,6 +31,10 @@ cdef class Queue:
     @cython.locals(message=Message)
     cpdef list drain(self)
     cpdef list seal(self)
+    @cython.locals(message=Message)
+    cdef int settle(self) except -1
+    @cython.locals(message=Message)
+    cdef int purge(self) except -1
     @cython.locals(low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t, message=Message)
     cdef Py_ssize_t place(self, unsigned long long stamp) except -1
     @cython.locals(place=Py_ssize_t, entry=Message)

@@ -29,8 +29,9 @@ class Queue:
     ready: "list[Queue]"
     staging: "list[Any]"  # open transactions of this peer: what it staged elsewhere
     entries: "list[Message]"  # None before `head`: taken
-    head: int
+    head: int  # never at a void entry
     staged: int
+    voids: int  # entries that were recalled
 
     def __init__(self, account: Account, peer: object, number: int, ready: "list[Queue]") -> None:
         self.account = account
@@ -43,7 +44,7 @@ class Queue:
         self.staging = []
         self.entries = []
         self.head = 0
-        self.staged = 0
+        self.staged = self.voids = 0
 
     def append(self, message: Message, stamp: int, tie: int) -> bool:
         """Put a committed message at the tail. `stamp` is even and above the clock, or equal to it
@@ -81,29 +82,37 @@ class Queue:
             self.wake()
         return True
 
-    def recall(self, kind: int, stamp: int, target: object) -> bool:
-        """Withdraw the notice of this kind about `target` that has this stamp, if it has not been
-        taken. One event can put several kinds about one target."""
-        place = self.place(stamp)
-        while place < len(self.entries):
-            message = self.entries[place]
-            if message.stamp != stamp:
-                return False
-            if message.kind == kind and message.target is target:
-                return self.withdraw(message)
-            place += 1
-        return False
+    def recall(self, message: Message) -> None:
+        """Withdraw a notice, which is here and not taken, in constant time: one event can put any
+        number of them side by side. It is void where it lies, until most of the queue is."""
+        message.kind = -1  # VOID: a literal, like those below, because it is compared often
+        message.target = None
+        self.voids += 1
+        if self.voids > 32 and 2 * self.voids > len(self.entries) - self.head:
+            self.purge()
+        else:
+            self.settle()
+        if not self.woken:
+            self.wake()
 
     def peek(self, place: int) -> Message | None:
         """The message `place` behind the head, or None where nothing can be taken yet."""
-        place += self.head
-        if place < self.head or place >= len(self.entries):
+        if place < 0 or place >= len(self.entries) - self.head:
             return None
-        if self.staged:
-            for index in range(self.head, place + 1):
+        if place and self.voids > 32:
+            self.purge()
+        place += self.head
+        if self.staged or self.voids:
+            index = self.head
+            while index <= place and index < len(self.entries):
                 message = self.entries[index]
                 if message.stamp & 1:
                     return None
+                if message.kind < 0:
+                    place += 1
+                index += 1
+            if place >= len(self.entries):
+                return None
         return self.entries[place]
 
     def take(self) -> Message | None:
@@ -115,12 +124,7 @@ class Queue:
             return None
         self.entries[self.head] = None  # type: ignore[call-overload]
         self.head += 1
-        if self.head == len(self.entries):
-            del self.entries[:]
-            self.head = 0
-        elif self.head >= 64 and 2 * self.head > len(self.entries):  # worth closing up
-            del self.entries[: self.head]
-            self.head = 0
+        self.settle()
         return message
 
     def wake(self) -> bool:
@@ -133,24 +137,46 @@ class Queue:
 
     def held(self) -> int:
         """How many messages are linked here, staged ones included."""
-        return len(self.entries) - self.head
+        return len(self.entries) - self.head - self.voids
 
     def drain(self) -> "list[Message]":
         """Remove and return all that is ordered; what is only staged stays."""
-        entries = self.entries[self.head :]
+        self.purge()
+        entries = self.entries
         self.entries = [message for message in entries if message.stamp & 1]
-        self.head = 0
         return [message for message in entries if not message.stamp & 1]
 
     def seal(self) -> "list[Message]":
         """Close for good: remove and return all that is linked."""
-        entries = self.entries[self.head :]
+        self.purge()
+        entries = self.entries
         self.entries = []
-        self.head = self.staged = 0
+        self.staged = 0
         self.closed = True
         self.peer = self.reader = None
         self.ready = []
         return entries
+
+    def settle(self) -> None:
+        """The head has moved: on past void entries, and close up behind it when it is worth it."""
+        while self.voids and self.head < len(self.entries):
+            message = self.entries[self.head]
+            if message.kind >= 0:
+                break
+            self.entries[self.head] = None  # type: ignore[call-overload]
+            self.head += 1
+            self.voids -= 1
+        if self.head == len(self.entries):
+            del self.entries[:]
+            self.head = 0
+        elif self.head >= 64 and 2 * self.head > len(self.entries):
+            del self.entries[: self.head]
+            self.head = 0
+
+    def purge(self) -> None:
+        """Keep only what is here and not void."""
+        self.entries = [message for message in self.entries[self.head :] if message.kind >= 0]
+        self.head = self.voids = 0
 
     def place(self, stamp: int) -> int:
         """The first place whose stamp is not below."""
@@ -171,9 +197,7 @@ class Queue:
             entry = self.entries[place]
             if entry is message:
                 del self.entries[place]
-                if self.head == len(self.entries):
-                    del self.entries[:]
-                    self.head = 0
+                self.settle()
                 return True
             if entry.stamp != message.stamp:
                 return False

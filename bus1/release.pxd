@@ -1,6 +1,6 @@
 cimport cython
 from bus1.message cimport Message, notice
-from bus1.node cimport Handle, Node
+from bus1.node cimport Handle, Node, heard
 from bus1.queue cimport Queue, after
 from bus1.quota cimport Share
 
@@ -13,7 +13,7 @@ cpdef list drop(list messages)
 @cython.locals(handle=Handle, holder=Queue)
 cdef unsigned long long latest(Node node, unsigned long long clock) noexcept
 
-@cython.locals(node=Node, holder=Queue)
+@cython.locals(node=Node)
 cdef int let_go(Handle handle, unsigned long long stamp, unsigned long long tie) except -1
 
 @cython.locals(handle=Handle, holder=Queue)

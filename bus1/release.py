@@ -3,7 +3,7 @@
 from typing import Any
 
 from bus1.message import NO_HANDLES_LEFT, NODE_GONE, ONCE_DROPPED, Message, notice
-from bus1.node import Handle, Node
+from bus1.node import Handle, Node, heard
 from bus1.queue import Queue, after
 
 
@@ -16,7 +16,7 @@ def release(sender: Queue, nodes: list[Node], handles: list[Handle]) -> int:
         clock = latest(node, clock)
     stamp = after(clock)
     for node in nodes:
-        node.queue.recall(NO_HANDLES_LEFT, node.quiet, node)
+        node.hush()
         node.gone = stamp
     for handle in handles:
         let_go(handle, stamp, sender.number)
@@ -27,12 +27,13 @@ def release(sender: Queue, nodes: list[Node], handles: list[Handle]) -> int:
 
 
 def drop(messages: list[Message]) -> list[Handle]:
-    """Pay back messages nobody will receive; returns the handles in them, for `release`. Those of a
-    staged message are its transaction's to release."""
+    """Pay back messages that have left their queue and nobody will receive; returns the handles in
+    them, for `release`. Those of a staged message are its transaction's to release."""
     left: list[Handle] = []
     for message in messages:
         share = message.share
         if share is None:
+            heard(message)
             continue
         inside = [handle for handle in message.handles or () if handle is not None]
         node: Any = message.target
@@ -56,21 +57,20 @@ def latest(node: Node, clock: int) -> int:
 
 def let_go(handle: Handle, stamp: int, tie: int) -> None:
     """One handle dies. Its owner hears of it unless the node is gone; the holder hears no more."""
-    node, holder = handle.node, handle.holder
+    node = handle.node
     handle.remove()
     handle.unlink()
-    handle.holder = None
-    handle.hand = False
     if node.gone:
-        if holder is not None:
-            holder.recall(NODE_GONE, node.gone, handle)
+        handle.hush()
     elif handle.once:
         node.queue.append(notice(ONCE_DROPPED, node, handle.cookie), stamp, tie)
     else:
         node.count -= 1
         if node.count == 0:
-            node.quiet = stamp
-            node.queue.append(notice(NO_HANDLES_LEFT, node, 0), stamp, tie)
+            node.notice = notice(NO_HANDLES_LEFT, node, 0)
+            node.queue.append(node.notice, stamp, tie)
+    handle.holder = None
+    handle.hand = False
 
 
 def announce(node: Node, stamp: int, tie: int) -> None:
@@ -80,5 +80,6 @@ def announce(node: Node, stamp: int, tie: int) -> None:
         handle.unlink()
         holder = handle.holder
         if holder is not None:
-            holder.append(notice(NODE_GONE, handle, handle.cookie), stamp, tie)
+            handle.notice = notice(NODE_GONE, handle, handle.cookie)
+            holder.append(handle.notice, stamp, tie)
         handle = node.first

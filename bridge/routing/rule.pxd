@@ -21,3 +21,5 @@ cpdef long long mix_member(str text) except? -1
 cpdef long long mix_sender(str text) except? -1
 cpdef long long mix_path(str text) except? -1
 cpdef long long mix_values(tuple values) except? -1
+cpdef long long mix_destination(str text) except? -1
+cpdef long long mix_form(long kind, bint namespace, bint eavesdrop, tuple places) except? -1

@@ -61,7 +61,9 @@ class Rule:
             ^ mix_member(self.member)
             ^ mix_path(path)
             ^ mix_sender(self.sender)
+            ^ mix_destination(self.destination)
             ^ mix_values(values)
+            ^ mix_form(kind, namespace, eavesdrop, places)
         )
 
     @staticmethod
@@ -147,6 +149,15 @@ def mix_path(text: str | None) -> int:
 
 def mix_values(values: tuple[str, ...]) -> int:
     return hash(values) >> 5 if values else 0
+
+
+def mix_destination(text: str | None) -> int:
+    return 0 if text is None else hash(text) >> 6
+
+
+def mix_form(kind: int, namespace: bool, eavesdrop: bool, places: tuple[int, ...]) -> int:
+    """What all rules of one shape share. A text's hash, unlike a number's, nobody can foresee."""
+    return hash(f"{kind}{namespace:d}{eavesdrop:d}{places}") >> 7
 
 
 def _shared(text: str | None) -> str | None:

@@ -40,6 +40,7 @@ cdef class Shape:
     cdef readonly Py_UCS4 border
     cdef readonly Py_ssize_t opened
     cdef readonly Rule probe
+    cdef readonly long long form
     cdef readonly dict entries
     cdef readonly dict members
     cdef readonly dict firsts

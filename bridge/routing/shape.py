@@ -131,9 +131,10 @@ class Shape:
 
     `entries` leads from a rule to what is filed under it. In a `partial` shape it leads from
     the part of a rule that is searched to a table of whole rules. `probe` is the rule asked
-    for, filled in anew for every message. `members` counts rules by member where there are
-    arguments: those are read only for messages that may match; `firsts` counts the values of
-    the first of them, if exact: most messages that differ do so there.
+    for, filled in anew for every message, and `form` its hash before that. `members` counts
+    rules by member where there are arguments: those are read only for messages that may match;
+    `firsts` counts the values of the first of them, if exact: most messages that differ do so
+    there.
 
     Of a key that many values can satisfy, `texts` counts the values in use, `ordered` has them
     sorted, `lengths` counts the lengths of those that fit longer ones, too. `opened` is the
@@ -161,6 +162,7 @@ class Shape:
         self.probe = Rule(
             kind=rule.kind, namespace=rule.namespace, eavesdrop=rule.eavesdrop, places=self.places
         )
+        self.form = self.probe.digest
         self.entries: dict[Rule, object] = {}
         self.members: dict[str | None, int] = {}
         self.firsts: dict[str, int] = {}
@@ -175,7 +177,7 @@ class Shape:
         if self.sender and question.senders is None:
             return
         probe = self.probe
-        digest = 0
+        digest = self.form
         if self.interface:
             probe.interface = question.interface
             digest ^= mix_interface(question.interface)

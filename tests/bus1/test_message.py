@@ -1,11 +1,12 @@
 """Messages: what they are made with."""
 
-from bus1.message import DATA, NO_HANDLES_LEFT, NODE_GONE, ONCE_DROPPED, data, notice
+from bus1.message import DATA, NO_HANDLES_LEFT, NODE_GONE, ONCE_DROPPED, VOID, data, notice
 
 
 def test_kinds_are_distinct_and_data_is_false() -> None:
     assert not DATA
-    assert len({DATA, NODE_GONE, NO_HANDLES_LEFT, ONCE_DROPPED}) == 4
+    assert len({DATA, NODE_GONE, NO_HANDLES_LEFT, ONCE_DROPPED, VOID}) == 5
+    assert VOID < 0  # as bus1.queue tells it
 
 
 def test_payload_is_carried_not_copied() -> None:

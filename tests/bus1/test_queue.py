@@ -1,5 +1,9 @@
 """Queues: the order in one of them, what staging blocks, and who is woken when."""
 
+import gc
+import sys
+from collections.abc import Callable
+
 import pytest
 
 from bus1.message import NO_HANDLES_LEFT, NODE_GONE, ONCE_DROPPED, Message, data, notice
@@ -118,37 +122,97 @@ def test_notices_say_nothing_of_more(queue: Queue) -> None:
     assert not first.more
 
 
-def test_recall_takes_one_notice_out(queue: Queue) -> None:
-    targets = [object() for _ in range(3)]
-    for target in targets:
-        queue.append(notice(NODE_GONE, target, 0), 4, 1)
-    queue.append(new(), 6, 1)
-    assert not queue.recall(NODE_GONE, 2, targets[0])
-    assert not queue.recall(NODE_GONE, 4, object())
-    assert queue.recall(NODE_GONE, 4, targets[1])
-    assert not queue.recall(NODE_GONE, 4, targets[1])
-    assert not queue.recall(NODE_GONE, 8, targets[0])
-    assert [queue.take().target for _ in range(2)] == [targets[0], targets[2]]  # type: ignore[union-attr]
-    assert not queue.recall(NODE_GONE, 4, targets[2])
+@pytest.mark.parametrize("many", [3, 100])
+@pytest.mark.parametrize("step", [1, -1, 7])
+def test_recalled_notices_are_seen_by_nobody(queue: Queue, many: int, step: int) -> None:
+    """Wherever they lie, however many, and with messages between them."""
+    notices = [notice(NODE_GONE, number, 0) for number in range(many)]
+    staged = new("staged")
+    for message in notices:
+        queue.append(message, 4, 1)
+    queue.append(new("last"), 6, 1)
+    queue.stage(staged)
+    left = list(range(many))
+    for number in range(many - 1):
+        place = number * step % many
+        queue.recall(notices[place])
+        left.remove(place)
+        assert queue.held() == len(left) + 2
+        seen = [queue.peek(at) for at in range(len(left) + 2)]
+        assert [message.target for message in seen if message is not None] == [*left, None]
+        assert seen[-1] is None
+    assert queue.withdraw(staged)
+    queue.append(new("later"), 8, 1)
+    assert [queue.peek(at) is not None for at in range(-1, 4)] == [False, True, True, True, False]
+    first = queue.take()
+    assert first is not None
+    assert first.target == left[0]
+    assert rest(queue) == ["last", "later"]
+    assert queue.held() == 0
 
 
-@pytest.mark.parametrize("kind", [NO_HANDLES_LEFT, ONCE_DROPPED])
-def test_recall_tells_notices_of_one_event_apart(queue: Queue, kind: int) -> None:
-    target = object()
-    for each in (ONCE_DROPPED, NO_HANDLES_LEFT, ONCE_DROPPED):
-        queue.append(notice(each, target, 0), 4, 1)
-    assert queue.recall(kind, 4, target)
-    left = [ONCE_DROPPED, NO_HANDLES_LEFT, ONCE_DROPPED]
-    left.remove(kind)
-    assert [queue.take().kind for _ in left] == left  # type: ignore[union-attr]
+@pytest.mark.parametrize("end", [Queue.drain, Queue.seal])
+def test_recalled_notices_are_not_among_those_dropped(
+    queue: Queue, end: Callable[[Queue], list[Message]]
+) -> None:
+    notices = [notice(ONCE_DROPPED, number, 0) for number in range(5)]
+    for message in notices:
+        queue.append(message, 2, 1)
+    for place in (0, 2, 4):
+        queue.recall(notices[place])
+    assert end(queue) == [notices[1], notices[3]]
+    assert queue.held() == 0
+    assert queue.peek(0) is None
 
 
-def test_recall_spares_a_payload_for_the_same_target(queue: Queue) -> None:
-    """Another sender's, under the same stamp."""
-    target = object()
-    queue.append(data(target, "payload", 0, None, 0, None, None), 4, 1)
-    assert not queue.recall(NO_HANDLES_LEFT, 4, target)
-    assert queue.held() == 1
+def test_recalled_notices_leave_no_room_taken() -> None:
+    """A reader that stalls, while notices come and are withdrawn, again and again."""
+    user = User(0, Limits(), {})
+    queue = Queue(Account(user, user.limits), None, 1, [])
+    queue.append(new("stalled"), 2, 1)
+    before = None
+    for number in range(5000):
+        message = notice(NO_HANDLES_LEFT, None, 0)
+        queue.append(message, after(queue.clock), 1)
+        queue.recall(message)
+        del message
+        if number == 1000:
+            gc.collect()
+            before = sys.getallocatedblocks()
+    assert before is not None
+    assert sys.getallocatedblocks() - before < 200
+    assert rest(queue) == ["stalled"]
+
+
+def test_recalled_at_the_head_gives_way_to_what_is_staged(queue: Queue) -> None:
+    message, staged = notice(NODE_GONE, 1, 0), new("staged")
+    queue.append(message, 2, 1)
+    queue.stage(staged)
+    queue.recall(message)
+    assert queue.take() is None
+    queue.commit(staged, 4, 1)
+    assert rest(queue) == ["staged"]
+
+
+def test_void_in_front_of_a_withdrawn_message_is_passed(queue: Queue) -> None:
+    staged, message = new("staged"), notice(NODE_GONE, 1, 0)
+    queue.stage(staged)
+    queue.append(message, 2, 1)
+    queue.recall(message)
+    queue.withdraw(staged)
+    assert (queue.held(), queue.peek(0), queue.take()) == (0, None, None)
+    queue.append(new("next"), 4, 1)
+    assert rest(queue) == ["next"]
+
+
+def test_recalling_wakes_a_reader_that_left_some_behind(queue: Queue) -> None:
+    message = notice(NODE_GONE, 1, 0)
+    queue.append(message, 2, 1)
+    queue.append(new(), 4, 1)
+    queue.ready.clear()
+    queue.woken = False
+    queue.recall(message)
+    assert queue.ready == [queue]
 
 
 def test_woken_once(queue: Queue) -> None:

@@ -1,6 +1,7 @@
 """Match rules: the grammar with its quirks, equality, canonical text."""
 
 from contextlib import suppress
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -172,3 +173,18 @@ def test_any_text_is_a_rule_or_refused(text: str) -> None:
     with suppress(Refused):
         rule = Rule.parse(text)
         assert Rule.parse(str(rule)) == rule
+
+
+def test_distinct_rules_have_distinct_hashes() -> None:
+    """One rule for each kind, way to eavesdrop, path key, and argument; and for each way to put
+    the same few texts under several keys."""
+    texts = ("", "type='signal'", "type='method_call'", "eavesdrop='true'")
+    names = ("", "interface='a.b'", "sender='a.b'", "destination='a.b'", "interface='a.c'")
+    paths = ("", "path='/a'", "path_namespace='/a'")
+    arguments = ["", "arg0namespace='a.b'", "arg0='a.b',arg1='a.b'", "arg0='a.b',arg2='a.b'"]
+    arguments += [f"arg{number}{mode}='a.b'" for number in range(64) for mode in ("", "path")]
+    parts = product(texts, names, paths, arguments)
+    rules = [Rule.parse(",".join(filter(None, each))) for each in parts]
+    rules += [Rule.parse(f"eavesdrop='true',destination='a.b{number}'") for number in range(5000)]
+    assert len(set(map(str, rules))) == len(rules)
+    assert len(set(map(hash, rules))) == len(rules)
