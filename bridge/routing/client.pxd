@@ -16,6 +16,8 @@ cdef class Client:
     cdef public list rules
     cdef public dict routes
     cdef public dict owed
+    cdef public Client recent
+    cdef public Handle right
     cdef public long long awaited
     cdef public long long mark
     cdef public long long dropped

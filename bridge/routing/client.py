@@ -14,7 +14,9 @@ class Client:
     `rules` its match rules, in the order of adding.
     `routes` is its own table of rights: by number, the handles to those it has talked to.
     `owed` holds the reply handles of the calls it has not answered (routing/replies.py).
-    These four are None while empty: empty lists were most of an idle connection's memory.
+    `recent` is the one it talked to last, and `right` the handle to it, if it has one: most
+    talk to one at a time.
+    The four tables are None while empty: empty lists were most of an idle connection's memory.
     `awaited` counts the calls it waits for, `dropped` the messages it was too slow for,
     `denied` the replies it had no right to send;
     `mark` is the match index's note of whom it has already found.
@@ -34,6 +36,8 @@ class Client:
         self.rules: list[object] | None = None
         self.routes: dict[int, Handle] | None = None
         self.owed: dict[int, Handle] | None = None
+        self.recent: Client | None = None
+        self.right: Handle | None = None
         self.awaited = 0
         self.mark = 0
         self.dropped = 0

@@ -35,6 +35,8 @@ cdef class Router:
     cdef broadcast(self, Client sender, Frame frame)
     @cython.locals(once=Handle)
     cdef answer(self, Client sender, Client receiver, Frame frame)
+    @cython.locals(recent=Client)
+    cdef Client receiver(self, Client sender, long long number)
     cdef undirected(self, Client sender, Frame frame)
     @cython.locals(peer=Peer, nodes=list, client=Client)
     cdef cast(self, Client sender, list receivers, Frame frame)

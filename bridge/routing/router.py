@@ -108,6 +108,7 @@ class Router:
                 del self.users[client.credentials.uid]
         self.peer.release([client.handle])
         client.peer.close()
+        client.recent = client.right = None
         # Handles may still lead to the node: they need to know who it was, and no more.
         client.node.tag = client.number
 
@@ -134,7 +135,7 @@ class Router:
                 raise unknown_type()
             return
         if frame.destination_number >= 0 and sender.number >= 0:
-            receiver = self.names.client(frame.destination_number)
+            receiver = self.receiver(sender, frame.destination_number)
         else:
             destination = frame.destination()
             if destination is None:
@@ -160,6 +161,15 @@ class Router:
         self.work += 1
         if self.matches.eavesdropping:
             self.overhear(sender, receiver, frame)
+
+    def receiver(self, sender: Client, number: int) -> Client | None:
+        """The client with this number, if it is there."""
+        recent = sender.recent
+        if recent is None or recent.number != number or recent.peer.queue.closed:
+            recent = self.names.client(number)
+            sender.recent = recent
+            sender.right = None
+        return recent
 
     def undirected(self, sender: Client, frame: Frame) -> None:
         """A message without a destination: a broadcast, or a call to the bus itself."""
@@ -237,6 +247,8 @@ class Router:
 
     def right(self, sender: Client, receiver: Client) -> Handle:
         """The sender's own handle to the receiver; granted by the bus the first time."""
+        if sender.right is not None and sender.recent is receiver:
+            return sender.right
         if sender.routes is None:
             sender.routes = {}
         handle: Handle | None = sender.routes.get(receiver.number)
@@ -246,6 +258,8 @@ class Router:
             except Quota:
                 raise Refused(LIMITS_EXCEEDED, "You may not talk to more connections") from None
             sender.routes[receiver.number] = handle
+        if sender.recent is receiver:
+            sender.right = handle
         return handle
 
     # --------------------------------------------------- what the bus itself sends
@@ -303,6 +317,7 @@ class Router:
                 self.replies.excuse(number, client, handle.cookie)
             elif client.routes is not None:
                 client.routes.pop(number, None)
+                client.recent = client.right = None
             client.peer.release([handle])
 
     def undelivered(self, client: Client, message: Message | None) -> None:

@@ -40,5 +40,5 @@ cdef class Connection:
     cdef list batch(self)
     cdef bint hear(self, Message notice, Py_ssize_t place) except -1
 
-@cython.locals(ready=list, queue=Queue, reader=Connection)
+@cython.locals(queue=Queue, reader=Connection)
 cpdef flush_ready(Bus bus)

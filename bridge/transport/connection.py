@@ -179,7 +179,7 @@ class Connection:
             count -= frame.size
             self.peer.receive()
         self.offset = count
-        return True
+        return self.peer.queue.peek(0) is not None
 
     def batch(self) -> list[Frame]:
         """What the queue holds, as far as one sendmsg takes it. It stays there until written."""
@@ -238,10 +238,8 @@ class Connection:
 
 def flush_ready(bus: Bus) -> None:
     """Let everybody write for whom the last batch left something in the queue."""
-    ready = bus.take_ready()
-    while ready:
-        for queue in ready:
+    while bus.ready:
+        for queue in bus.take_ready():
             reader: Connection | None = queue.reader  # type: ignore[assignment]
             if reader is not None:
                 reader.flush()
-        ready = bus.take_ready()
