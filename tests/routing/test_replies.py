@@ -27,21 +27,6 @@ def world() -> Iterator[World]:
     world.end()
 
 
-@pytest.fixture
-def a(world: World) -> Party:
-    return world.connect()
-
-
-@pytest.fixture
-def b(world: World) -> Party:
-    return world.connect()
-
-
-@pytest.fixture
-def c(world: World) -> Party:
-    return world.connect()
-
-
 def handles(party: Party) -> tuple[int, int]:
     """The calls it waits for, and the reply handles that it holds."""
     peer = party.client.peer

@@ -40,28 +40,6 @@ NAME = "com.example.Name"
 PEER = "org.freedesktop.DBus.Peer"
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.end()
-
-
-@pytest.fixture
-def a(world: World) -> Party:
-    return world.connect()
-
-
-@pytest.fixture
-def b(world: World) -> Party:
-    return world.connect()
-
-
-@pytest.fixture
-def c(world: World) -> Party:
-    return world.connect()
-
-
 def rights(party: Party) -> tuple[int, int, int]:
     """Its routes, its handles, and what it is charged for: one node and the handles."""
     peer = party.client.peer
