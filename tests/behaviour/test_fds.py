@@ -284,9 +284,13 @@ def test_a_client_may_send_its_own_connection(bus: Bus, a: Client, b: Client) ->
         each.signal("S", "h", 0, to=each.name, fds=[each.sock.fileno()])
     for each in loops:
         each.close()
-    for end in socket.socketpair():
-        end.close()  # the kernel looks for such loops whenever a socket closes
-    b.until(lambda: bus.usage()[1] <= before)
+
+    def gone() -> bool:
+        for end in socket.socketpair():
+            end.close()  # the kernel looks for such loops whenever a socket closes
+        return bus.usage()[1] <= before
+
+    b.until(gone)
 
 
 def test_sockets_pass_like_any_fd(a: Client, b: Client) -> None:
