@@ -60,7 +60,12 @@ class Connection:
     # --------------------------------------------------------------------- reading
 
     def on_readable(self) -> None:
-        """The event loop says that there is something to read."""
+        """The event loop says that there is something to read: not before the rest is routed."""
+        if not self.closed and not self.resting:
+            self.attend(None)
+
+    def resume(self) -> None:
+        """The next turn has come, one for each time that it rested."""
         if not self.closed:
             self.attend(None)
 

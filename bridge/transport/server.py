@@ -253,7 +253,7 @@ class Server:
 
     def soon(self, connection: Connection) -> None:
         """It has more to do than one may do in one turn of the loop."""
-        self.loop.call_soon(connection.on_readable)
+        self.loop.call_soon(connection.resume)
 
     def hung_up(self, fd: int) -> None:
         """The other end was closed: read what came before, then it is dropped."""
