@@ -167,6 +167,31 @@ def test_a_flood_of_signals_lets_others_be_served(here: Running, a: Client, b: C
     assert [m.member for m in crowd[-1].take() if m.member == "S"] == ["S"] * 1500
 
 
+def test_a_connection_that_rests_is_resumed_once_a_turn(here: Running, a: Client) -> None:
+    """What comes meanwhile must not make it do more than its share of each turn."""
+    server: Any = here.server
+    waiting: list[int] = [0]
+    most: list[int] = []
+
+    def soon(connection: Any) -> None:
+        waiting[0] += 1
+        most.append(waiting[0])
+        here.loop.call_soon(resume, connection)
+
+    def resume(connection: Any) -> None:
+        waiting[0] -= 1
+        connection.resume()
+
+    server.soon = soon
+    calls = [build(CALL, n, call_fields(DRIVER, "/", DRIVER, "GetId")) for n in range(1, 2001)]
+    with here.held():
+        a.write(b"".join(calls[:1000]))
+    a.write(b"".join(calls[1000:]))  # keeps the socket readable
+    assert [a.next().reply_to for _ in calls] == list(range(1, 2001))
+    assert len(most) > 3
+    assert set(most) == {1}
+
+
 # ---------------------------------------------------------------------------- writing
 
 
