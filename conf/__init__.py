@@ -1,1 +1,2 @@
-"""The configuration that comes with the program. Installed as policy.conf; no code here."""
+"""The configuration that comes with the program, and units for systemd. Installed as policy.conf;
+no code here."""

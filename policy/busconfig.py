@@ -1,163 +1,147 @@
-"""busconfig XML, as far as this release goes: files that allow everything to all who connect.
+"""Reads busconfig XML, as dbus-daemon 1.14 means it, into one file's draft.
 
-That is what test harnesses write (GTestDBus, python-dbusmock) and what the reference's
-session.conf says before it includes others. What would have this bus behave otherwise than the
-file says is refused with its place: a rule that is not understood would open the bus.
+Unknown elements and attributes refuse the file: a rule without the attribute that narrows it
+would mean more than was meant. Document types are not looked at, and nothing outside the file is
+read for them; entities that the file declares itself are good, as long as they do not make it
+longer than a file may be. Where this differs from dbus-daemon:
 
-Accepted without effect in this release are
-* the elements servicedir, standard_session_servicedirs, standard_system_servicedirs (no services
-  are started; the bus logs that when it starts) and keep_umask (the umask is never changed);
-* the limits max_incoming_bytes, max_incoming_unix_fds, service_start_timeout and
-  max_pending_service_starts.
+* files of a directory are read in the order of their names, there in no order;
+* files can include each other only so deep, and be only so many (policy/draft.py);
+* with its entities a file may have 1 MiB, there it may grow to 8 MiB and more;
+* what stands in an included file about syslog counts, there it is forgotten.
 """
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, final
 from xml.parsers import expat
 
-from policy.configuration import Configuration
-from policy.limits import limits
+from policy.configuration import ConfigError
+from policy.draft import LONGEST, Draft
+from policy.elements import ELEMENTS, POLICY, RULES, Found, whom
+from policy.people import find_group, find_user
+from policy.rule import ANYBODY, Rule, Section
+from policy.rule_attributes import rule
 
-# Rules of which all three together allow everything (dbus-daemon(1), "allow").
-SEND: Final = {"send_destination": "*", "eavesdrop": "true"}
-RECEIVE: Final = {"eavesdrop": "true"}
-OWN: Final = {"own": "*"}
-CONNECT: Final = {"user": "*"}  # without it only the bus's own user may connect
+BLANKS: Final = " \t\r\n"
+BOUNDED: Final = (2, 4)  # since this version expat itself stops entities that grow without end
 
 
-@final
-class ConfigError(ValueError):
-    """A file that cannot be used; the text begins with its name and line."""
+def read(draft: Draft, content: bytes) -> None:
+    """Read a file's content into its draft. Raises ConfigError."""
+    Reader(draft).read(content)
 
 
 @final
 class Reader:
-    """One file on its way to a Configuration, element by element."""
+    """One file on its way into its draft, element by element."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.parser = expat.ParserCreate()
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.parser = expat.ParserCreate("UTF-8")
         self.parser.StartElementHandler = self.start
         self.parser.EndElementHandler = self.end
         self.parser.CharacterDataHandler = self.data
-        self.parser.EntityDeclHandler = self.entity
-        self.open: list[str] = []
-        self.attributes: dict[str, str] = {}
-        self.text = ""
-        self.type = ""
-        self.listen: list[str] = []
-        self.auth: list[str] = []
-        self.rules: list[dict[str, str]] = []
-        self.settings: dict[str, object] = {}
-        self.service_directories = False
+        if expat.version_info < BOUNDED:
+            self.parser.EntityDeclHandler = self.entity
+        self.open: list[Found] = []
+        self.text: list[str] = []  # of the innermost element
+        self.length = 0  # of all names, attributes and texts until now
+        self.section: Section | None = None
+        self.rules: list[Rule] = []
 
-    def read(self, content: bytes) -> Configuration:
+    def read(self, content: bytes) -> None:
         try:
             self.parser.Parse(content, True)
         except expat.ExpatError as error:
-            raise self.wrong(expat.ErrorString(error.code)) from None
-        for rule, right in ((SEND, "to send"), (RECEIVE, "to receive"), (OWN, "to own names")):
-            if rule not in self.rules:
-                raise self.wrong(f"nobody is allowed {right}; {ONLY}")
-        if not self.listen:
-            raise self.wrong("no <listen> element")
-        return Configuration(
-            type=self.type,
-            listen=tuple(self.listen),
-            auth=tuple(self.auth) or ("EXTERNAL",),
-            connect="anyone" if CONNECT in self.rules else "bus-user",
-            limits=limits(self.settings),
-            service_directories=self.service_directories,
-        )
+            place = self.draft.origin(error.lineno)
+            raise ConfigError(f"{place}: {expat.ErrorString(error.code)}") from None
 
     def wrong(self, what: str) -> ConfigError:
-        return ConfigError(f"{self.path}:{self.parser.CurrentLineNumber}: {what}")
+        return ConfigError(f"{self.draft.origin(self.parser.CurrentLineNumber)}: {what}")
 
     # -------------------------------------------------------------- expat's handlers
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        inside = "/".join([*self.open, name])
-        if inside not in ELEMENTS:
-            raise self.wrong(f"<{name}> here is not understood by this release")
-        takes = ATTRIBUTES.get(inside, set())
-        if set(attributes) != takes and name != "allow":
-            raise self.wrong(f"<{name}> takes {' and '.join(takes) or 'no'} attributes")
-        if inside == "busconfig/policy" and attributes != {"context": "default"}:
-            raise self.wrong(f"a policy for others than everybody; {ONLY}")
-        self.open.append(name)
-        self.attributes = attributes
-        self.text = ""
-
-    def end(self, name: str) -> None:
-        take = ELEMENTS["/".join(self.open)]
-        self.open.pop()
-        if take is not None:
-            take(self, self.text.strip())
-        self.text = ""
+        inside = self.open[-1].name if self.open else ""
+        element = ELEMENTS.get(name)
+        if element is None or element.inside != inside:
+            raise self.wrong(f"<{name}> cannot stand {f'in <{inside}>' if inside else 'here'}")
+        self.count(name)
+        for attribute, text in attributes.items():
+            if attribute not in element.attributes:
+                raise self.wrong(f"<{name}> has no attribute {attribute}")
+            self.count(attribute + text)
+        context = str(self.section) if self.section else ""
+        origin = self.draft.origin(self.parser.CurrentLineNumber, context)
+        self.open.append(Found(name, origin, attributes))
+        if name == POLICY:
+            self.begin_policy(self.open[-1])
+        self.text.clear()
 
     def data(self, text: str) -> None:
-        self.text += text
+        self.count(text)
+        name = self.open[-1].name
+        if ELEMENTS[name].text:
+            self.text.append(text)
+        elif text.strip(BLANKS):
+            raise self.wrong(f"no text can stand in <{name}>")
+
+    def end(self, name: str) -> None:
+        found = replace(self.open.pop(), text="".join(self.text))
+        self.text.clear()
+        element = ELEMENTS[name]
+        try:
+            if element.text and not found.text:
+                raise ValueError(f"<{name}> is empty")
+            if name in RULES:
+                self.take_rule(found)
+            elif name == POLICY:
+                self.end_policy()
+            elif element.take is not None:
+                element.take(self.draft, found)
+        except ConfigError:
+            raise
+        except ValueError as error:
+            raise ConfigError(f"{found.origin}: {error}") from None
 
     def entity(self, name: str, *_: object) -> None:
-        raise self.wrong(f"the entity {name!r}: this release takes no declarations of entities")
+        raise self.wrong(f"entity {name}: this system's expat is too old to take declarations")
 
-    # ---------------------------------------------------------------- what is taken
+    def count(self, text: str) -> None:
+        """Entities may not make more of a file than a file may be."""
+        self.length += len(text)
+        if self.length > LONGEST:
+            raise self.wrong(f"more than {LONGEST} characters, entities replaced")
 
-    def take_type(self, text: str) -> None:
-        self.type = text
+    # -------------------------------------------------------------- policies
 
-    def take_listen(self, text: str) -> None:
-        self.listen.append(text)
-
-    def take_auth(self, text: str) -> None:
-        if text != "EXTERNAL":
-            raise self.wrong(f"authentication by {text!r} is not there; EXTERNAL is")
-        self.auth.append(text)
-
-    def take_servicedir(self, _: str) -> None:
-        self.service_directories = True
-
-    def take_limit(self, text: str) -> None:
-        name = self.attributes["name"]
-        if name == "reply_timeout":
-            raise self.wrong("limit reply_timeout: in this release a reply may take any time")
+    def begin_policy(self, found: Found) -> None:
         try:
-            self.settings[name] = int(text)
-            limits(self.settings)
+            section = Section(*whom(found))
         except ValueError as error:
             raise self.wrong(str(error)) from None
+        origin = replace(found.origin, context=str(section))
+        self.section = replace(section, origin=origin)
 
-    def take_rule(self, _: str) -> None:
-        if self.attributes not in (SEND, RECEIVE, OWN, CONNECT):
-            words = " ".join(f'{key}="{value}"' for key, value in self.attributes.items())
-            raise self.wrong(f"<allow {words}/>; {ONLY}")
-        self.rules.append(self.attributes)
+    def take_rule(self, found: Found) -> None:
+        taken = rule(RULES[found.name], found.attributes, found.origin)
+        if self.section and taken.about == "connect" and is_misplaced(self.section, taken):
+            raise ValueError("who may connect is said in policies by context, for the whole bus")
+        self.rules.append(taken)
 
-
-ONLY: Final = "this release takes only policies that allow everything"
-
-# Element, with those around it -> what takes its text.
-ELEMENTS: Final[dict[str, Callable[[Reader, str], None] | None]] = {
-    "busconfig": None,
-    "busconfig/type": Reader.take_type,
-    "busconfig/listen": Reader.take_listen,
-    "busconfig/auth": Reader.take_auth,
-    "busconfig/limit": Reader.take_limit,
-    "busconfig/keep_umask": None,
-    "busconfig/servicedir": Reader.take_servicedir,
-    "busconfig/standard_session_servicedirs": Reader.take_servicedir,
-    "busconfig/standard_system_servicedirs": Reader.take_servicedir,
-    "busconfig/policy": None,
-    "busconfig/policy/allow": Reader.take_rule,
-}
-# Elements that take attributes; a rule's are looked at when it is taken.
-ATTRIBUTES: Final = {
-    "busconfig/limit": {"name"},
-    "busconfig/policy": {"context"},
-}
+    def end_policy(self) -> None:
+        if self.section is not None:
+            self.draft.policy.append(replace(self.section, rules=tuple(self.rules)))
+        self.section = None
+        self.rules.clear()
 
 
-def load(path: str) -> Configuration:
-    """Read a file. Raises ConfigError, OSError."""
-    with open(path, "rb") as file:
-        return Reader(path).read(file.read())
+def is_misplaced(section: Section, rule: Rule) -> bool:
+    """Would the reference refuse this rule about connecting here? It drops what means nobody
+    on this machine before it sees that, so this asks as well."""
+    find = {"user": find_user, "group": find_group}.get(section.context)
+    if find is None or find(section.who) is None:
+        return False
+    if rule.user is not None:
+        return rule.user == ANYBODY or find_user(rule.user) is not None
+    return rule.group == ANYBODY or find_group(rule.group or "") is not None

@@ -4,9 +4,19 @@ The names are those of dbus-daemon(1), "limit"; the last two are this project's 
 """
 
 from dataclasses import dataclass, fields
-from typing import final
+from typing import Final, final
 
-HIGHEST = 2**31 - 1  # a limit is a positive signed 32-bit number, as in dbus-daemon
+HIGHEST: Final = 2**31 - 1  # a limit is a signed 32-bit number, as in dbus-daemon
+
+# What dbus-daemon knows and this bus has no use for: it has no containers (Containers1).
+WITHOUT_EFFECT: Final = frozenset(
+    (
+        "max_containers",
+        "max_containers_per_user",
+        "max_container_metadata_bytes",
+        "max_connections_per_container",
+    )
+)
 
 
 @final
@@ -38,7 +48,12 @@ class Limits:
     max_handles_per_connection: int = 1_000_000
 
 
-NAMES = frozenset(field.name for field in fields(Limits))
+NAMES: Final = frozenset(field.name for field in fields(Limits))
+# Of these, what nothing in the bus asks for: what comes in is handed on at once, so that the two
+# hold by themselves; and this bus starts no services.
+HELD_ANYWAY: Final = frozenset(("max_incoming_bytes", "max_incoming_unix_fds"))
+NOT_NEEDED: Final = frozenset(("service_start_timeout", "max_pending_service_starts"))
+OWN: Final = frozenset(("max_outgoing_messages", "max_handles_per_connection"))
 
 
 def limits(settings: dict[str, object]) -> Limits:
@@ -46,6 +61,6 @@ def limits(settings: dict[str, object]) -> Limits:
     for name, value in settings.items():
         if name not in NAMES:
             raise ValueError(f"there is no limit named {name!r}")
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= HIGHEST:
-            raise ValueError(f"limit {name} is {value!r}, not a number from 1 to {HIGHEST}")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= HIGHEST:
+            raise ValueError(f"limit {name} is {value!r}, not a number from 0 to {HIGHEST}")
     return Limits(**settings)  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ CORE = [
 # Who may know what of the outside. Everybody may use the standard library.
 OUTSIDE: dict[str, set[str]] = {
     "policy": {"pydantic"},
-    "bridge.transport": {"uvloop"},
+    "bridge.transport": {"uvloop", "inotify_simple"},
     "bridge.cli": {"typer", "rich", "dbus_fast", "uvloop"},
 }
 
@@ -43,6 +43,7 @@ KNOWS_THE_LOOP = {
     "bridge/transport/server.py",
     "bridge/transport/deadlines.py",
     "bridge/transport/hangups.py",
+    "bridge/transport/reload.py",
 }
 
 IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+c?import|c?import\s+([\w.]+))", re.MULTILINE)

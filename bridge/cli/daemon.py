@@ -7,24 +7,34 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from types import FrameType
+from typing import Final
 
 from bridge.cli.log import NAME, configure
 from bridge.cli.options import Action, LogTo, Options, UsageError, parse
 from bridge.transport.launch import Listener, StartError, listen, new_guid, notify
 from bridge.transport.process import (
+    check_no_pid_file,
     check_writable,
     close_out,
     go_to_background,
+    hold_signals,
     open_standard_fds,
     raise_fd_limit,
+    remove_pid_file,
     write_out,
+    write_pid_file,
 )
-from bridge.transport.settings import Settings
-from policy.builtin import session
-from policy.configuration import Configuration
+from bridge.transport.settings import Loaded, Read, Settings, load, reason
+from bridge.transport.user import User, become, find_user
+from policy.configuration import ConfigError, Configuration
+from policy.load import load as load_file
+from policy.load import standard
 
-SESSION = "--session"
+SESSION: Final = "--session"
+OFFERED: Final = ("EXTERNAL", "ANONYMOUS")
+NOT_OFFERED: Final = "DBUS_COOKIE_SHA1"  # dbus-daemon's, for sockets that tell no credentials
 
 log = logging.getLogger("bus1.daemon")
 
@@ -50,57 +60,120 @@ def main() -> int:
 
 
 def serve(options: Options) -> None:
-    """Be a bus until a signal ends it. Raises StartError."""
+    """Be a bus until a signal ends it. Raises StartError.
+
+    What can fail without a trace comes first: nothing is listened at, or written, before it.
+    """
     for fd in printed_to(options):
         check_writable(fd)
-    configuration = configured(options)
-    configure(options.log_to or LogTo.STDERR, configuration.type)
-    if configuration.service_directories:
-        log.info("Service directories are not used by this release: it starts no services")
+    settings = configured(options)
+    configuration = settings.loaded.configuration
+    check_mechanisms(configuration)
+    pid_file = pid_file_of(options, configuration)
+    user = None if configuration.user is None else find_user(configuration.user)
+    configure(log_to(options, configuration), configuration.type)
+    tell(options, settings.loaded)
     raise_fd_limit()
     end_cleanly()
-    listeners: list[Listener] = []
+    listening: list[list[Listener]] = []
     try:
         for addresses in [options.address] if options.address else configuration.listen:
-            listeners += listen(addresses, os.environ)
-        run_here_or_in_background(options, configuration, listeners)
+            listening.append(listen(addresses, os.environ))
+        run_here_or_in_background(options, settings, listening, pid_file, user)
     finally:
-        for listener in listeners:
-            listener.close()
+        for listeners in listening:
+            for listener in listeners:
+                listener.close()
 
 
-def configured(options: Options) -> Configuration:
+# ------------------------------------------------------------------- the configuration
+
+
+def configured(options: Options) -> Settings:
     """What the command line chose. Raises StartError.
 
-    The file is read before anything is printed: harnesses remove it then.
+    The files are read before anything is printed: harnesses remove theirs then.
     """
-    if options.configuration == SESSION:
-        return session()
-    if options.config_file is None:
-        raise StartError(f"{options.configuration}: the system bus comes with a later release")
-    from policy.busconfig import ConfigError, load
-
+    root = options.config_file and os.path.abspath(options.config_file)
     try:
-        return load(options.config_file)
-    except ConfigError as error:
-        raise StartError(str(error)) from None
-    except OSError as error:
-        raise StartError(f'Failed to open "{options.config_file}": {error.strerror}') from None
+        read = reading(options, root)
+        return Settings(load(read), read, new_guid(), root)
+    except (ConfigError, OSError) as error:
+        raise StartError(reason(error)) from None
+
+
+def reading(options: Options, root: str | None) -> Read:
+    """How to read it, now and later."""
+    if root is not None:
+        return partial(load_file, root)
+    return partial(standard, "session" if options.configuration == SESSION else "system")
+
+
+def check_mechanisms(configuration: Configuration) -> None:
+    """<auth>: the reference's own that is not here is no obstacle beside one that is."""
+    if configuration.auth and not set(OFFERED) & set(configuration.auth):
+        raise StartError(
+            f'Unsupported auth mechanism "{configuration.auth[0]}" in bus config file detected.'
+            f' Supported mechanisms are "{", ".join(OFFERED)}".'
+        )
+
+
+def pid_file_of(options: Options, configuration: Configuration) -> str | None:
+    """Where to write the pid, if anywhere; a daemon will have left the directory by then."""
+    if configuration.pidfile is None or not options.pid_file:
+        return None
+    check_no_pid_file(configuration.pidfile)
+    return os.path.abspath(configuration.pidfile)
+
+
+def log_to(options: Options, configuration: Configuration) -> LogTo:
+    """Where the log goes: the command line stands above the files."""
+    return options.log_to or (LogTo.BOTH if configuration.syslog else LogTo.STDERR)
+
+
+def tell(options: Options, loaded: Loaded) -> None:
+    """Say in the log what the files say without effect. The standard session bus is used where
+    that would only be noise."""
+    for complaint in loaded.complaints:
+        log.warning("%s", complaint)
+    if NOT_OFFERED in loaded.configuration.auth:
+        log.warning("Authentication by %s is not offered", NOT_OFFERED)
+    if loaded.configuration.service_directories and options.configuration != SESSION:
+        log.info("Service directories are not used by this release: it starts no services")
+
+
+# -------------------------------------------------------------------------- the process
 
 
 def run_here_or_in_background(
-    options: Options, configuration: Configuration, listeners: list[Listener]
+    options: Options,
+    settings: Settings,
+    listening: list[list[Listener]],
+    pid_file: str | None,
+    user: User | None,
 ) -> None:
     """Run, and tell everybody who wants to know when clients are served."""
-    address = ";".join(listener.address for listener in listeners)
+    configuration = settings.loaded.configuration
 
     def announce(pid: int) -> None:
         if options.print_address is not None:
-            write_out(options.print_address, f"{address}\n")
+            write_out(options.print_address, f"{address_of(listening)}\n")
         if options.print_pid is not None:
             write_out(options.print_pid, f"{pid}\n")
 
-    serving = go_to_background(announce) if options.fork else lambda: announce(os.getpid())
+    def enter(pid: int) -> None:  # by whoever may still do it, the one that does not change
+        if pid_file is not None:
+            write_pid_file(pid_file, pid)
+
+    def report(pid: int) -> None:
+        enter(pid)
+        announce(pid)
+
+    if configuration.fork if options.fork is None else options.fork:
+        serving = go_to_background(report, configuration.keep_umask)
+    else:
+        enter(os.getpid())
+        serving = partial(announce, os.getpid())
 
     def ready() -> None:
         serving()
@@ -110,9 +183,25 @@ def run_here_or_in_background(
     def stopping() -> None:
         notify("STOPPING=1", os.environ)
 
-    from bridge.transport.server import run
+    try:
+        # All that is needed later is imported before: some installations are for root's eyes.
+        from bridge.transport.server import run
+        from bridge.transport.watch import prepare
 
-    run(Settings(configuration, new_guid()), listeners, ready, stopping)
+        if user is not None:
+            prepare()
+            become(user)
+        listeners = [listener for each in listening for listener in each]
+        run(settings, listeners, ready, stopping)
+    finally:
+        if pid_file is not None:
+            remove_pid_file(pid_file)
+
+
+def address_of(listening: list[list[Listener]]) -> str:
+    """What clients connect to: they try in order, and the last <listen> stands above the first,
+    as with dbus-daemon."""
+    return ";".join(listener.address for each in reversed(listening) for listener in each)
 
 
 def printed_to(options: Options) -> set[int]:
@@ -121,7 +210,8 @@ def printed_to(options: Options) -> set[int]:
 
 
 def end_cleanly() -> None:
-    """Remove the sockets even if the signal comes before the server watches for it."""
+    """Remove the sockets whenever the signal comes; when it comes too early it waits for the
+    server, or ends the process that waits for the server to be in the background."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         sys.exit(0)
@@ -129,6 +219,7 @@ def end_cleanly() -> None:
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    hold_signals()
 
 
 def print_version() -> int:

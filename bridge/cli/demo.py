@@ -7,6 +7,7 @@ programs that know nothing of it and talk to it through its socket.
 import asyncio
 import tempfile
 import time
+from functools import partial
 from typing import Any, Final, final
 
 import uvloop
@@ -22,9 +23,11 @@ from bridge.routing.client import Client
 from bridge.routing.rule import Rule
 from bridge.transport.launch import listen, new_guid
 from bridge.transport.server import Server
-from bridge.transport.settings import Settings
+from bridge.transport.settings import Settings, load
 from bus1 import Message as Delivery
-from policy.builtin import session
+from policy.load import standard
+
+session = partial(standard, "session")
 
 NAME: Final = "org.bus1.Demo"
 PATH: Final = "/org/bus1/Demo"
@@ -39,7 +42,7 @@ def show() -> int:
         loop = uvloop.new_event_loop()
         try:
             listeners = listen(f"unix:path={folder}/bus", {})
-            server = Server(loop, Settings(session(), new_guid()), listeners)
+            server = Server(loop, Settings(load(session), session, new_guid()), listeners)
             server.start()
             try:
                 loop.run_until_complete(Scene(server, listeners[0].address).play())

@@ -16,9 +16,12 @@ from bridge.cli.options import LogTo
 
 NAME: Final = "bus1-daemon"
 STDERR: Final = 2
-SYSTEM_LOG: Final = "/dev/log"
+SYSTEM_LOG = "/dev/log"
+JOURNAL = "/run/systemd/journal/socket"  # where it is, it is the system's log
 DAEMON: Final = 3 << 3  # the facility; syslog(3)
 NOTICE: Final = 5
+# Before each line, by the type of the bus: there can be many session buses, and one system bus.
+PREFIXES: Final = {"session": "[session uid={uid} pid=%(process)d] ", "system": "[system] "}
 PRIORITY: Final = {
     logging.DEBUG: 7,
     logging.INFO: 6,
@@ -30,8 +33,7 @@ PRIORITY: Final = {
 
 def configure(target: LogTo, bus_type: str) -> None:
     """Send what is logged from now on to the target."""
-    kind = bus_type.replace("%", "%%")
-    which = f"[{kind} uid={os.geteuid()} pid=%(process)d] %(message)s"
+    which = PREFIXES.get(bus_type, "").format(uid=os.geteuid()) + "%(message)s"
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     if target is not LogTo.SYSLOG:
@@ -40,9 +42,18 @@ def configure(target: LogTo, bus_type: str) -> None:
         stderr.setFormatter(logging.Formatter(f"{NAME}[%(process)d]: {which}"))
         root.addHandler(stderr)
     if target is not LogTo.STDERR:
-        system = SystemLog()
+        system = system_log()
         system.setFormatter(logging.Formatter(which))
         root.addHandler(system)
+
+
+def system_log() -> "Lines":
+    """The journal, or else whoever listens for syslog(3)."""
+    if not os.path.exists(JOURNAL):
+        return SystemLog()
+    from bridge.cli.journal import Journal
+
+    return Journal()
 
 
 def own_terminal() -> None:

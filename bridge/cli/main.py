@@ -6,12 +6,16 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
+from bridge.cli.policy.app import app as policy
+
 app = typer.Typer(
     name="bus1",
     help="A capability-based message bus, and a drop-in replacement for dbus-daemon.",
     add_completion=False,
     no_args_is_help=False,
 )
+
+app.add_typer(policy)
 
 PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -43,7 +47,8 @@ def main() -> None:
     except (Abort, KeyboardInterrupt):
         sys.exit(130)
     except TyperException as error:
-        print(f"bus1: {error.format_message()} (try bus1 --help)", file=sys.stderr)
+        name = "bus1 policy" if sys.argv[1:2] == ["policy"] else "bus1"
+        print(f"{name}: {error.format_message()} (try {name} --help)", file=sys.stderr)
         sys.exit(error.exit_code)
 
 

@@ -46,6 +46,7 @@ class Options:
     address_fd: str | None = None
     pid_fd: str | None = None
     fork: bool | None = None
+    pid_file: bool = True
     log_to: LogTo | None = None
     print_address: int | None = None
     print_pid: int | None = None
@@ -155,7 +156,7 @@ FLAGS: Final[Mapping[str, Callable[[Options], None]]] = {
     "--system": configure("--system", "--system"),
     "--fork": put("fork", True),
     "--nofork": put("fork", False),
-    "--nopidfile": no_effect,  # there is never a pid file
+    "--nopidfile": put("pid_file", False),
     "--syslog": syslog,
     "--nosyslog": put("log_to", LogTo.STDERR),
     "--syslog-only": put("log_to", LogTo.SYSLOG),

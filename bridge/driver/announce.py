@@ -22,6 +22,9 @@ NAME_ACQUIRED: Final = Signal("NameAcquired", "s")
 def handover(router: Router, change: Change) -> None:
     """A well-known name has another owner, or got or lost its only one."""
     name, old, new = change
+    for client in (old, new):
+        if client is not None:
+            router.allot(client)
     if old is not None:
         tell(router, old, NAME_LOST, name)
     owner_changed(router, name, unique(old), unique(new))
@@ -43,6 +46,7 @@ def departure(router: Router, client: Client, changes: list[Change]) -> None:
     for name, old, new in changes:
         owner_changed(router, name, unique(old), unique(new))
         if new is not None:
+            router.allot(new)
             tell(router, new, NAME_ACQUIRED, name)
     owner_changed(router, client.unique, client.unique, "")
 

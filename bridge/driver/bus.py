@@ -15,6 +15,7 @@ from bridge.driver.credentials import (
 from bridge.driver.interface import Body, Interface, Method
 from bridge.driver.properties import FEATURES, INTERFACES
 from bridge.routing.errors import (
+    ACCESS_DENIED,
     FAILED,
     LIMITS_EXCEEDED,
     MATCH_RULE_NOT_FOUND,
@@ -41,7 +42,8 @@ def check_room(call: Call) -> None:
     router, uid = call.router, call.client.credentials.uid
     if router.active >= router.limits.max_completed_connections:
         raise Refused(LIMITS_EXCEEDED, "The maximum number of active connections has been reached")
-    if router.clients_of(uid) >= router.limits.max_connections_per_user and uid is not None:
+    most = call.client.limits.max_connections_per_user
+    if router.clients_of(uid) >= most and uid is not None:
         raise Refused(
             LIMITS_EXCEEDED,
             f"The maximum number of active connections for UID {uid} has been reached",
@@ -51,7 +53,9 @@ def check_room(call: Call) -> None:
 def request_name(call: Call) -> Body:
     """The reply comes last: its caller already knows that it has the name."""
     name, flags = call.arguments
-    limit = call.router.limits.max_names_per_connection
+    call.router.names.check(call.client, name)
+    call.router.gate.check_owning(call.client, name)
+    limit = call.client.limits.max_names_per_connection
     code, change = call.router.names.request(call.client, name, flags, limit)
     if change is not None:
         announce.handover(call.router, change)
@@ -95,7 +99,7 @@ def add_match(call: Call) -> Body:
     """The rule holds from the next message on, whoever sends it."""
     (text,) = call.arguments
     router, client = call.router, call.client
-    limit = router.limits.max_match_rules_per_connection
+    limit = client.limits.max_match_rules_per_connection
     if len(client.rules or ()) >= limit:
         raise Refused(
             LIMITS_EXCEEDED,
@@ -103,8 +107,24 @@ def add_match(call: Call) -> Body:
             "limits in configuration file if required; "
             f"max_match_rules_per_connection={limit})",
         )
-    router.matches.add(Rule.parse(text), client)
+    rule = Rule.parse(text)
+    if rule.eavesdrop:
+        check_may_overhear(call)
+    router.matches.add(rule, client)
     return ()
+
+
+def check_may_overhear(call: Call) -> None:
+    """Whatever the policy says, only root and the bus's own user hear what is for others."""
+    client = call.client
+    uid = client.credentials.uid
+    if uid is not None and uid in (0, call.router.credentials.uid):
+        return
+    raise Refused(
+        ACCESS_DENIED,
+        f"rejected attempt to call {call.method.name} by connection {client.unique} "
+        f"({client.credentials}) with {'unknown uid' if uid is None else f'uid {uid}'}",
+    )
 
 
 def remove_match(call: Call) -> Body:
@@ -137,10 +157,19 @@ def list_queued_owners(call: Call) -> Body:
     return ([client.unique for client in queue],)
 
 
-def reload_config(_call: Call) -> Body:
-    """Succeeds and does nothing: this release reads its configuration once, when it starts,
-    a file named by --config-file, too."""
-    return ()
+def reload_config(call: Call) -> Body:
+    """Answered when the files have been read and hold; until then the bus goes on."""
+
+    def done(problem: str | None) -> None:
+        if call.client.gone():
+            return
+        if problem is None:
+            call.answer()
+        else:
+            call.refuse(Refused(FAILED, problem))
+
+    call.router.reloader.request(done)
+    return None
 
 
 def get_id(call: Call) -> Body:

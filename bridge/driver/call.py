@@ -1,11 +1,12 @@
 """One call of a driver's method: who calls, with which arguments, and its one answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import NAME_HAS_NO_OWNER, Refused
+from bridge.routing.gate import Gate
 from bridge.routing.match import Index
 from bridge.routing.names import Names
 from bridge.wire.build import build
@@ -14,7 +15,15 @@ from bridge.wire.protocol import NO_REPLY_EXPECTED, RETURN
 
 if TYPE_CHECKING:
     from bridge.driver.interface import Interface, Method
+    from policy.configuration import Configuration
     from policy.limits import Limits
+
+
+class Reloader(Protocol):
+    """What the driver asks of whoever reads the configuration again."""
+
+    def request(self, done: Callable[[str | None], None]) -> None:
+        """Read it, beginning after this; `done` is called then, with what is wrong if it is."""
 
 
 class Router(Protocol):
@@ -23,9 +32,16 @@ class Router(Protocol):
     names: Names
     matches: Index
     limits: "Limits"
+    configuration: "Configuration"
     credentials: Credentials
     guid: str
     active: int
+
+    gate: Gate
+    reloader: "Reloader"
+
+    def allot(self, client: Client) -> None:
+        """Give the client the limits that hold for its user and for the names that it owns."""
 
     def join(self, client: Client) -> None:
         """Give the client its unique name."""
@@ -33,11 +49,17 @@ class Router(Protocol):
     def clients_of(self, uid: int | None) -> int:
         """How many clients of this user have said Hello?"""
 
+    def refuse(self, client: Client, frame: Frame, refused: Refused) -> None:
+        """Answer a message with an error."""
+
     def serial(self) -> int:
         """The serial for the bus's next message."""
 
     def tell(self, client: Client, frame: Frame) -> None:
-        """A message of the bus to one client."""
+        """A message of the bus to one client, if the policy says that it may have it."""
+
+    def hand(self, client: Client, frame: Frame) -> None:
+        """A message to one client that no policy is asked about."""
 
     def announce(self, frame: Frame) -> None:
         """A signal of the bus to all whose match rules want it."""
@@ -73,6 +95,10 @@ class Call(NamedTuple):
                 fds=fds,
             ),
         )
+
+    def refuse(self, refused: Refused) -> None:
+        """The answer that is an error, where it comes later than the call."""
+        self.router.refuse(self.client, self.frame, refused)
 
 
 def unowned(wanted: str, name: str) -> Refused:

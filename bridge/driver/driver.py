@@ -49,7 +49,8 @@ class Driver:
     def local(self, client: Client, frame: Frame) -> None:
         """A method call without a destination, so to whoever is at the other end of the wire.
 
-        Only Peer answers. What answers is not a client of the bus: its messages have no sender.
+        Only Peer answers. What answers is not a client of the bus: its messages have no sender,
+        and the policy, which is about those of the bus, does not know them.
         """
         try:
             method = find_local(frame)
@@ -66,7 +67,7 @@ class Driver:
             signature=signature,
             body=body or (),
         )
-        self.router.tell(client, reply)
+        self.router.hand(client, reply)
 
     def left(self, client: Client) -> None:
         """An active client is gone. Its rules go first: the dead do not hear of their own end."""

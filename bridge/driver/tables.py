@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bridge.driver import bus, introspect, peer, properties
+from bridge.driver import bus, introspect, peer, policy, properties
 from bridge.driver.interface import Interface
 from bridge.wire.protocol import DRIVER_PATH
 
@@ -11,6 +11,7 @@ INTERFACES: Final[tuple[Interface, ...]] = (
     properties.INTERFACE,
     introspect.INTERFACE,
     peer.INTERFACE,
+    policy.INTERFACE,
 )
 
 

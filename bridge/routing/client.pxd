@@ -2,6 +2,7 @@ cimport cython
 
 from bus1.node cimport Handle, Node
 from bus1.peer cimport Peer
+from policy.verdict cimport Access, Standing, Verdict
 
 @cython.final
 cdef class Client:
@@ -16,10 +17,20 @@ cdef class Client:
     cdef public list rules
     cdef public dict routes
     cdef public dict owed
+    cdef public dict late
     cdef public Client recent
     cdef public Handle right
+    cdef readonly object limits
+    cdef readonly long long most_awaited
+    cdef public Access access
+    cdef public Standing standing
+    cdef public Standing judged
+    cdef public Verdict verdict
     cdef public long long awaited
     cdef public long long mark
     cdef public long long dropped
     cdef public long long denied
     cpdef bint active(self)
+    cpdef bint gone(self)
+    cpdef unsettle(self)
+    cpdef allot(self, object limits)

@@ -1,8 +1,14 @@
 """One connection as the router sees it: a peer of the core with a unique name. No socket here."""
 
+from typing import TYPE_CHECKING
+
 from bridge.routing.credentials import Credentials
 from bus1.node import Handle, Node
 from bus1.peer import Peer
+from policy.verdict import Access, Standing, Verdict
+
+if TYPE_CHECKING:
+    from policy.limits import Limits
 
 
 class Client:
@@ -16,13 +22,26 @@ class Client:
     `owed` holds the reply handles of the calls it has not answered (routing/replies.py).
     `recent` is the one it talked to last, and `right` the handle to it, if it has one: most
     talk to one at a time.
+    `access` are the rules that hold for it, from Hello on; `standing` is what follows from them
+    and its names, None after those changed; `verdict` is what it may send those who stand where
+    `judged` does, whom it sent to last (routing/gate.py).
     The four tables are None while empty: empty lists were most of an idle connection's memory.
+    `limits` are its own; `most_awaited` is one of them.
+    `late` counts, by serial, the calls that were not answered in time, and whose reply handles
+    are still to die.
     `awaited` counts the calls it waits for, `dropped` the messages it was too slow for,
-    `denied` the replies it had no right to send;
+    `denied` what it had no right to do;
     `mark` is the match index's note of whom it has already found.
     """
 
-    def __init__(self, peer: Peer, driver: Peer, credentials: Credentials, takes_fds: bool) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        driver: Peer,
+        credentials: Credentials,
+        takes_fds: bool,
+        limits: "Limits",
+    ) -> None:
         self.peer = peer
         self.node: Node = peer.create(self)
         own = peer.handle(self.node)
@@ -36,8 +55,14 @@ class Client:
         self.rules: list[object] | None = None
         self.routes: dict[int, Handle] | None = None
         self.owed: dict[int, Handle] | None = None
+        self.late: dict[int, int] | None = None
         self.recent: Client | None = None
         self.right: Handle | None = None
+        self.access: Access | None = None
+        self.standing: Standing | None = None
+        self.judged: Standing | None = None
+        self.verdict: Verdict | None = None
+        self.allot(limits)
         self.awaited = 0
         self.mark = 0
         self.dropped = 0
@@ -46,3 +71,18 @@ class Client:
     def active(self) -> bool:
         """Has it said Hello?"""
         return self.number >= 0
+
+    def gone(self) -> bool:
+        """Has its connection ended?"""
+        return self.peer.queue.closed
+
+    def unsettle(self) -> None:
+        """Its names changed, or its access: where it stands is to be found out anew."""
+        self.standing = None
+        self.judged = None
+        self.verdict = None
+
+    def allot(self, limits: "Limits") -> None:
+        """It has these limits from now on."""
+        self.limits = limits
+        self.most_awaited = limits.max_replies_per_connection

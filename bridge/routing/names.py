@@ -169,12 +169,12 @@ class Names:
     def request(
         self, client: Client, text: str, flags: int, limit: int
     ) -> tuple[int, Change | None]:
-        """RequestName: its reply, and the change of owner if there is one. Raises Refused.
+        """RequestName, of a name that may be asked for (`check`): its reply, and the change of
+        owner if there is one. Raises Refused.
 
         The limit counts the unique name and the places in queues, and holds even for a
         client that owns the name already: the reference asks it first.
         """
-        self.check(client, text)
         held = 1 if client.names is None else 1 + len(client.names)
         if held >= limit:
             raise Refused(
@@ -302,6 +302,7 @@ def _enter(client: Client, name: Name) -> None:
     if client.names is None:
         client.names = []
     client.names.append(name)
+    client.unsettle()
 
 
 def _strike(client: Client, name: Name) -> None:
@@ -309,6 +310,7 @@ def _strike(client: Client, name: Name) -> None:
     names = client.names
     if names is None:
         return
+    client.unsettle()
     if names[-1] is name:
         names.pop()
     else:

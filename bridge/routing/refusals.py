@@ -37,24 +37,42 @@ def no_fds() -> Refused:
     )
 
 
+def not_to_own(client: Client, name: str) -> str:
+    """The policy says that this client may not own this name."""
+    return (
+        f'Connection "{client.unique}" is not allowed to own the service "{name}" due to '
+        "security policies in the configuration file"
+    )
+
+
 def full(sender: Client, receiver: Client, frame: Frame) -> Refused:
     """The receiver's queue holds all that this sender may put there."""
     what = "Rejected: destination has a full message queue"
-    return Refused(LIMITS_EXCEEDED, complaint(what, sender, receiver, frame))
+    return Refused(LIMITS_EXCEEDED, complaint(what, 0, sender, receiver, frame, False))
 
 
-def denied(sender: Client, receiver: Client | None, frame: Frame) -> Refused:
-    """The sender has no right to send this."""
-    return Refused(ACCESS_DENIED, complaint("Rejected send message", sender, receiver, frame))
-
-
-def complaint(what: str, sender: Client, receiver: Client | None, frame: Frame) -> str:
-    """Who wanted to send what to whom."""
-    to = f" ({receiver.credentials})" if receiver is not None else ""
+def complaint(
+    what: str,
+    rules: int,
+    sender: Client | None,
+    receiver: Client | None,
+    frame: Frame,
+    requested: bool,
+) -> str:
+    """Who (None: the bus) wanted to send what to whom, and how many rules matched it."""
+    source = "bus" if sender is None else sender.credentials
+    target = "bus" if receiver is None else receiver.credentials
     return (
-        f'{what}, 0 matched rules; type="{TYPES[frame.kind]}", sender="{sender.unique}" '
-        f'({sender.credentials}) interface="{frame.interface() or "(unset)"}" '
-        f'member="{frame.member() or "(unset)"}" '
-        f'error name="{frame.error_name() or "(unset)"}" requested_reply="0" '
-        f'destination="{frame.destination() or "(unset)"}"{to}'
+        f'{what}, {rules} matched rules; type="{TYPES[frame.kind]}", '
+        f'sender="{frame.sender() if sender is None else sender.unique}" ({source}) '
+        f'interface="{frame.interface() or "(unset)"}" member="{frame.member() or "(unset)"}" '
+        f'error name="{frame.error_name() or "(unset)"}" requested_reply="{requested:d}" '
+        f'destination="{frame.destination() or "(unset)"}" ({target})'
     )
+
+
+def with_path(text: str, frame: Frame) -> str:
+    """The complaint with the one field that the reference leaves out, for the log."""
+    path = frame.path()
+    head, interface, tail = text.partition(' interface="')
+    return text if path is None else f'{head} path="{path}"{interface}{tail}'

@@ -5,7 +5,7 @@ from bus1.node cimport Handle
 
 @cython.final
 cdef class Replies:
-    cdef readonly long long limit
+    cdef public object deadlines
     @cython.locals(key=cython.ulonglong, once=Handle)
     cpdef Handle expect(self, Client caller, Client callee, unsigned int serial)
     cpdef bint owe(self, Client caller, Client callee, unsigned int serial, Handle once) except -1

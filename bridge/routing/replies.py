@@ -5,17 +5,33 @@ call's serial. Replying consumes it. If it dies unused the core tells the caller
 and the bus answers NoReply for the callee.
 """
 
+from typing import Protocol
+
 from bridge.routing.client import Client
 from bridge.routing.errors import ACCESS_DENIED, LIMITS_EXCEEDED, Refused
 from bus1.node import Handle
 
 
+class Deadlines(Protocol):
+    """What the bus asks of whoever has a clock, if a reply has a time to come (reply_timeout).
+
+    A thing is (the caller's number, the callee, the call's serial).
+    """
+
+    def add(self, thing: tuple[int, Client, int]) -> None:
+        """Its time begins."""
+
+    def discard(self, thing: tuple[int, Client, int]) -> None:
+        """It came, or nobody waits for it any more."""
+
+
 class Replies:
     """The rules for reply handles; the handles themselves are in each callee's `owed`, by the
-    caller's number in the upper and the call's serial in the lower 32 bits."""
+    caller's number in the upper and the call's serial in the lower 32 bits. With `deadlines`
+    a reply must come in time."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self) -> None:
+        self.deadlines: Deadlines | None = None
 
     def expect(self, caller: Client, callee: Client, serial: int) -> Handle:
         """A new reply handle, to be sent with the call and then entered by `owe`.
@@ -23,7 +39,7 @@ class Replies:
         Refused: too many calls wait (max_replies_per_connection), or the callee owes a
         reply to the same serial already (dbus-daemon answers AccessDenied, too).
         """
-        if caller.awaited >= self.limit:
+        if caller.awaited >= caller.most_awaited:
             raise Refused(
                 LIMITS_EXCEEDED,
                 "The maximum number of pending replies per connection has been reached",
@@ -43,6 +59,8 @@ class Replies:
             callee.owed = {}
         callee.owed[key] = once
         caller.awaited += 1
+        if self.deadlines is not None:
+            self.deadlines.add((caller.number, callee, serial))
         return True
 
     def find(self, caller: Client, callee: Client, serial: int) -> Handle | None:
@@ -63,5 +81,7 @@ class Replies:
         """The callee cannot answer this call, of the client with this number, any more."""
         if callee.owed is None:
             return False
+        if self.deadlines is not None:
+            self.deadlines.discard((number, callee, serial))
         key = (number << 32) | serial
         return callee.owed.pop(key, None) is not None

@@ -14,21 +14,26 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import LIMITS_EXCEEDED, NO_REPLY, Disconnect, Refused
+from bridge.routing.gate import Gate
 from bridge.routing.match import Index
-from bridge.routing.names import Names
-from bridge.routing.refusals import denied, full, no_fds, nobody, unknown_type
+from bridge.routing.names import Names, owned
+from bridge.routing.quotas import for_peer, for_user
+from bridge.routing.refusals import full, no_fds, nobody, unknown_type
 from bridge.routing.replies import Replies
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
-from bridge.wire.protocol import CALL, DRIVER, ERROR, RETURN, SIGNAL
+from bridge.wire.protocol import CALL, DRIVER, ERROR, SIGNAL
 from bus1.bus import Bus
 from bus1.errors import Quota, Unknown
-from bus1.message import Message
+from bus1.message import ONCE_DROPPED, Message
 from bus1.node import Handle
 from bus1.transaction import multicast
 
 if TYPE_CHECKING:
-    from policy.limits import Limits
+    from collections.abc import Callable
+
+    from policy.configuration import Configuration
+    from policy.policy import Policy
 
 
 # All anonymous connections are one user, with the uid that is nobody's: (uid_t) -1.
@@ -37,6 +42,7 @@ NOBODY: Final = 0xFFFFFFFF
 NAMELESS: Final = ":not.active.yet"
 
 GONE: Final = "Message recipient disconnected from message bus without replying"
+TOO_LATE: Final = "Message did not receive a reply (timeout by message bus)"
 LOST: Final = "The reply was lost: too many file descriptors are on their way"
 
 log = logging.getLogger("bus1.router")
@@ -56,24 +62,38 @@ class Driver(Protocol):
 
 
 class Router:
-    """One bus's routing: its names, its match rules, its replies, its limits.
+    """One bus's routing: its names, its match rules, its replies, its policy, its limits.
+
+    The transport sets `driver`; `reloader`, which the driver asks to read the configuration
+    anew; and `cut_off`, which ends a client's connection soon.
 
     `work` counts what was done, in units of a message put into a queue (about 250 ns), so
     that nobody does too much in one turn.
     """
 
     driver: Driver
+    reloader: Any
+    cut_off: "Callable[[Client], None]"
 
-    def __init__(self, bus: Bus, limits: "Limits", credentials: Credentials, guid: str) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        configuration: "Configuration",
+        policy: "Policy",
+        credentials: Credentials,
+        guid: str,
+    ) -> None:
         self.bus = bus
-        self.limits = limits
+        self.configuration = configuration
+        self.limits = configuration.limits
+        self.gate = Gate(policy)
         self.credentials = credentials
         self.guid = guid
         self.peer = bus.connect(payer(credentials))
         self.peer.reset(bus.limits)  # no connection's limit: it holds a handle to every client
         self.names = Names()
         self.matches = Index()
-        self.replies = Replies(limits.max_replies_per_connection)
+        self.replies = Replies()
         self.users: dict[int | None, int] = {}
         self.active = 0
         self.work = 0
@@ -85,14 +105,20 @@ class Router:
         """A new client, authenticated and still without a name. Raises Disconnect."""
         peer = self.bus.connect(payer(credentials))
         try:
-            return Client(peer, self.peer, credentials, takes_fds)
+            client = Client(peer, self.peer, credentials, takes_fds, self.limits)
         except Quota:
             peer.close()
             raise Disconnect("there is no room for one more client") from None
+        limits = self.gate.policy.allowances.of_user(credentials.uid)
+        if limits is not self.limits:
+            peer.user.limits = for_user(limits)
+            self.allot(client)
+        return client
 
     def join(self, client: Client) -> None:
         """The client said Hello: it gets its unique name."""
         self.names.join(client)
+        self.gate.admit(client)
         self.active += 1
         uid = client.credentials.uid
         self.users[uid] = self.users.get(uid, 0) + 1
@@ -111,6 +137,28 @@ class Router:
         client.recent = client.right = None
         # Handles may still lead to the node: they need to know who it was, and no more.
         client.node.tag = client.number
+
+    def adopt(self, configuration: "Configuration", policy: "Policy") -> None:
+        """Another configuration holds from now on, for those who are there, too. What they
+        have, they keep: names, rules, and messages on their way."""
+        self.configuration = configuration
+        self.limits = configuration.limits
+        self.gate.adopt(policy)
+        self.bus.limits = for_user(self.limits)
+        self.bus.peer_limits = for_peer(self.limits)
+        self.peer.reset(self.bus.limits)
+        for user in self.bus.users.values():
+            user.limits = for_user(policy.allowances.of_user(user.uid))
+        for client in self.names.clients.values():
+            self.gate.admit(client)
+            self.allot(client)
+
+    def allot(self, client: Client) -> None:
+        """Give the client the limits that hold for its user and for the names that it owns."""
+        limits = self.gate.policy.allowances.of(client.credentials.uid, owned(client))
+        if limits is not client.limits:
+            client.peer.reset(for_peer(limits))
+            client.allot(limits)
 
     def clients_of(self, uid: int | None) -> int:
         """How many clients of this user have said Hello?"""
@@ -142,10 +190,13 @@ class Router:
                 self.undirected(sender, frame)
                 return
             if destination == DRIVER:
-                if self.matches.eavesdropping:
-                    self.overhear(sender, None, frame)
+                joined = sender.number >= 0
+                if joined:
+                    self.gate.check(sender, None, frame, False)
                 self.work += 16
                 self.driver.call(sender, frame)
+                if joined and self.matches.eavesdropping:
+                    self.overhear(sender, None, frame)  # what the bus refuses is not overheard
                 return
             if sender.number < 0:
                 raise Disconnect("it sent a message to others before Hello")
@@ -180,13 +231,14 @@ class Router:
         elif frame.kind == SIGNAL:
             self.broadcast(sender, frame)
         else:
-            raise denied(sender, None, frame)
+            raise self.gate.unasked(sender, None, frame)
 
     def call(self, sender: Client, receiver: Client, frame: Frame) -> None:
         """A method call: it carries the right to answer once, unless no reply is wanted."""
         if frame.flags & 1:  # NO_REPLY_EXPECTED
             self.signal(sender, receiver, frame)
             return
+        self.gate.check(sender, receiver, frame, self.is_awaited(sender, receiver, frame))
         if frame.fd_count and not receiver.takes_fds:
             raise no_fds()
         right = self.right(sender, receiver)
@@ -199,6 +251,7 @@ class Router:
 
     def signal(self, sender: Client, receiver: Client, frame: Frame) -> None:
         """A unicast that nobody answers."""
+        self.gate.check(sender, receiver, frame, self.is_awaited(sender, receiver, frame))
         if frame.fd_count and not receiver.takes_fds:
             raise no_fds()
         right = self.right(sender, receiver)
@@ -211,7 +264,8 @@ class Router:
         """A reply: possible only on the handle that came with the call, and once."""
         once = self.replies.find(receiver, sender, frame.reply_serial)
         if once is None:
-            raise denied(sender, receiver, frame)
+            raise self.gate.unasked(sender, receiver, frame)
+        self.gate.check(sender, receiver, frame, True)
         if frame.fd_count and not receiver.takes_fds:
             raise no_fds()
         try:
@@ -219,18 +273,44 @@ class Router:
         except Quota:
             raise full(sender, receiver, frame) from None
         except Unknown:  # the call is still in the replier's own queue: it guessed the serial
-            raise denied(sender, receiver, frame) from None
+            raise self.gate.unasked(sender, receiver, frame) from None
         self.replies.settle(receiver, sender, frame.reply_serial)
+
+    def is_awaited(self, sender: Client, receiver: Client, frame: Frame) -> bool:
+        """Does it say, without being a reply, that it answers what the receiver waits for?"""
+        if not frame.reply_serial:
+            return False
+        return self.replies.find(receiver, sender, frame.reply_serial) is not None
 
     def broadcast(self, sender: Client, frame: Frame) -> None:
         """A signal to all whose match rules want it: one transaction, one stamp."""
         self.cast(sender, self.matches.broadcast(frame, sender), frame)
 
     def overhear(self, sender: Client | None, receiver: Client | None, frame: Frame) -> None:
-        """A unicast goes to those, too, whose rules say eavesdrop='true'."""
-        self.cast(sender, self.matches.eavesdrop(frame, sender, receiver), frame)
+        """A unicast goes to those, too, whose rules say eavesdrop='true', if they may."""
+        found = self.matches.eavesdrop(frame, sender, receiver)
+        self.send(
+            sender, [each for each in found if self.gate.overhears(sender, each, frame)], frame
+        )
 
     def cast(self, sender: Client | None, receivers: list[Client], frame: Frame) -> None:
+        """To all of these whom it may reach. Most stand where the one before stands."""
+        last = None
+        passes = True
+        reached: list[Client] | None = None  # made only if somebody is barred
+        asked = 0
+        for client in receivers:
+            if last is None or client.standing is not last:
+                passes = self.gate.reaches(sender, client, frame)
+                last = client.standing
+            if not passes and reached is None:
+                reached = receivers[:asked]
+            elif passes and reached is not None:
+                reached.append(client)
+            asked += 1
+        self.send(sender, receivers if reached is None else reached, frame)
+
+    def send(self, sender: Client | None, receivers: list[Client], frame: Frame) -> None:
         """One transaction to many. The rights are the match index's, the cost the sender's."""
         if frame.fd_count:
             receivers = [client for client in receivers if client.takes_fds]
@@ -270,9 +350,14 @@ class Router:
         return self.last_serial
 
     def tell(self, client: Client, frame: Frame) -> None:
-        """A message of the bus to one client; dropped if that client is over its quota."""
-        if self.matches.eavesdropping:
-            self.overhear(None, client, frame)
+        """A message of the bus to one client, if the policy says that it may have it. As with
+        the reference nobody overhears it."""
+        if client.number < 0 or self.gate.reaches(None, client, frame):
+            self.hand(client, frame)
+
+    def hand(self, client: Client, frame: Frame) -> None:
+        """A message to one client that no policy is asked about; dropped if that client is over
+        its quota."""
         self.work += 1 + frame.size // 256
         try:
             self.peer.send(client.handle, frame, frame.size, frame.fds, frame.fd_count)
@@ -284,17 +369,18 @@ class Router:
         self.cast(None, self.matches.broadcast(frame, None), frame)
 
     def refuse(self, client: Client, frame: Frame, refused: Refused) -> None:
-        """Answer a message with an error. Who sends replies without a right is logged, too."""
-        if frame.kind in (RETURN, ERROR):
-            client.denied += 1
-            if is_power_of_two(client.denied):
-                log.info("%s (%d so far)", refused.text, client.denied)
+        """Answer a message with an error."""
         self.tell(client, self.error(client, frame.serial, refused.name, refused.text))
 
-    def no_reply(self, client: Client, notice: Message) -> Frame:
-        """What a client reads when the core says that a reply handle died unused."""
+    def no_reply(self, client: Client, notice: Message) -> Frame | None:
+        """What a client reads when the core says that a reply handle died unused; None if the
+        policy keeps it from the client: then the notice is as one that comes late."""
         client.awaited -= 1
-        return self.error(client, notice.cookie, NO_REPLY, GONE)
+        frame = self.error(client, notice.cookie, NO_REPLY, GONE)
+        if self.gate.reaches(None, client, frame):
+            return frame
+        make_late(client, notice.cookie)
+        return None
 
     def error(self, client: Client, reply_serial: int, name: str, text: str) -> Frame:
         """An error of the bus itself."""
@@ -308,8 +394,35 @@ class Router:
             body=(text,),
         )
 
+    def expire(self, number: int, callee: Client, serial: int) -> None:
+        """reply_timeout: the caller hears that nothing came, and nothing may come any more.
+
+        The reply handle dies with the call, which the callee may not even have read: of that
+        the caller hears no second time.
+        """
+        caller = self.names.client(number)
+        if caller is None:
+            return
+        once = self.replies.find(caller, callee, serial)
+        if once is None:
+            return
+        self.replies.settle(caller, callee, serial)
+        make_late(caller, serial)
+        self.tell(caller, self.error(caller, serial, NO_REPLY, TOO_LATE))
+        if once.table is not None:  # else it is in the callee's queue still
+            callee.peer.release([once])
+
+    def is_late(self, client: Client, notice: Message) -> bool:
+        """Does the core tell of a reply handle whose time was over before?"""
+        return client.late is not None and notice.cookie in client.late
+
     def forget(self, client: Client, notice: Message) -> None:
-        """Somebody is gone whom this client could send to, or owed a reply."""
+        """Somebody is gone whom this client could send to, or owed a reply; or a reply handle
+        is whose time was over."""
+        if client.late is not None and notice.kind == ONCE_DROPPED:
+            client.late[notice.cookie] -= 1
+            if not client.late[notice.cookie]:
+                del client.late[notice.cookie]
         handle = notice.target
         if isinstance(handle, Handle):
             number = number_of(handle)
@@ -353,11 +466,20 @@ class Router:
                 client.dropped,
                 sender.unique if sender is not None else DRIVER,
             )
+        if self.configuration.slow_receivers == "disconnect":
+            self.cut_off(client)
 
 
 def payer(credentials: Credentials) -> int:
     """The user to whom the core charges what a connection holds."""
     return NOBODY if credentials.uid is None else credentials.uid
+
+
+def make_late(client: Client, serial: int) -> None:
+    """The end of the reply handle to this call is still to come, and is no news then."""
+    if client.late is None:
+        client.late = {}
+    client.late[serial] = client.late.get(serial, 0) + 1
 
 
 def number_of(handle: Handle) -> int:

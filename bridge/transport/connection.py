@@ -208,9 +208,10 @@ class Connection:
         Else it concerns only the bus, which hears it when it is the first in the queue: that
         may change what is behind it.
         """
-        if notice.kind == ONCE_DROPPED:
+        if notice.kind == ONCE_DROPPED and not self.router.is_late(self.client, notice):
             notice.payload = self.router.no_reply(self.client, notice)
-            return True
+            if notice.payload is not None:
+                return True
         if place == 0:
             self.peer.receive()
             self.router.forget(self.client, notice)

@@ -1,4 +1,4 @@
-"""The bus as one process among others: its descriptors, its way to the background.
+"""The bus as one process among others: its descriptors, its file, its way to the background.
 
 It knows nothing of sockets, messages or the event loop.
 """
@@ -13,6 +13,9 @@ from typing import Final
 from bridge.transport.launch import StartError
 
 LAST_STANDARD: Final = 2  # stdin, stdout, stderr
+ENOUGH_FDS: Final = 65536  # as many as dbus-daemon gives itself, if it may
+HELD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+BACKGROUND_UMASK: Final = 0o022  # as dbus-daemon's
 
 
 def open_standard_fds() -> None:
@@ -25,12 +28,24 @@ def open_standard_fds() -> None:
         os.set_inheritable(fd, True)
 
 
+def hold_signals() -> None:
+    """Let signals wait until the server watches for them: the exception that one raises may be
+    lost, in the middle of an import for example."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+
+
+def release_signals() -> None:
+    """Take those that have come, and those that will."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+
+
 def raise_fd_limit() -> None:
-    """As many descriptors as we may have: every client needs one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    """As many descriptors as we may have: every client needs one. Root may have more."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (max(hard, ENOUGH_FDS), hard):
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+            return
 
 
 def write_out(fd: int, text: str) -> None:
@@ -59,7 +74,34 @@ def close_out(fds: Iterable[int]) -> None:
                 os.close(fd)
 
 
-def go_to_background(report: Callable[[int], None]) -> Callable[[], None]:
+def check_no_pid_file(path: str) -> None:
+    """Whose pid would be there? Asked before a socket is taken away from it. Raises StartError."""
+    if os.path.exists(path):
+        raise StartError(
+            f'The pid file "{path}" exists, if the message bus is not running, remove this file'
+        )
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """Say in a file who is the bus. Raises StartError."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StartError(f'Failed to open "{path}": {error.strerror}') from None
+    with open(fd, "wb") as file:
+        file.write(b"%d\n" % pid)
+
+
+def remove_pid_file(path: str) -> None:
+    """The bus ends: its file goes, if it is still ours and we may."""
+    with suppress(OSError, ValueError):
+        with open(path, "rb") as file:
+            ours = int(file.read()) == os.getpid()
+        if ours:
+            os.unlink(path)
+
+
+def go_to_background(report: Callable[[int], None], keep_umask: bool = False) -> Callable[[], None]:
     """Go on in a child, in a session of its own; call the result when it serves clients.
 
     Then the parent calls `report` with the child's pid, and exits. dbus-daemon's parent does
@@ -69,10 +111,13 @@ def go_to_background(report: Callable[[int], None]) -> Callable[[], None]:
     child = os.fork()
     if child:
         os.close(write)
+        release_signals()
         _exit_when_it_serves(read, child, report)
     os.close(read)
     os.setsid()
     os.chdir("/")
+    if not keep_umask:
+        os.umask(BACKGROUND_UMASK)
 
     def serving() -> None:
         nothing = os.open(os.devnull, os.O_RDWR)

@@ -30,8 +30,16 @@ class Sasl:
     descriptors were agreed on, and the client is user `uid`, or nobody if `anonymous` is set.
     """
 
-    def __init__(self, uid: int | None, guid: str, anonymous: bool, can_pass_fds: bool) -> None:
-        """`uid` is what the kernel says of the client; `anonymous` offers ANONYMOUS, too."""
+    def __init__(
+        self,
+        uid: int | None,
+        guid: str,
+        anonymous: bool,
+        can_pass_fds: bool,
+        external: bool = True,
+    ) -> None:
+        """`uid` is what the kernel says of the client; `anonymous` and `external` say what is
+        offered: ANONYMOUS, EXTERNAL, both or neither."""
         self.done = False
         self.rest = b""
         self.takes_fds = False
@@ -41,7 +49,7 @@ class Sasl:
         self._kernel_uid = uid
         self._ok = b"OK " + guid.encode("ascii")
         self._can_pass_fds = can_pass_fds
-        self._offered = (b"EXTERNAL", b"ANONYMOUS") if anonymous else (b"EXTERNAL",)
+        self._offered = (b"EXTERNAL",) * external + (b"ANONYMOUS",) * anonymous
         self._mechanism = b""
         self._state: State = WAITING_FOR_AUTH
         self._failures = 0

@@ -184,4 +184,4 @@ def test_a_client_that_goes_in_the_handshake_leaves_nothing(bus: Bus, a: Client)
     for number in range(100):
         with socket_to(bus.address) as sock:
             sock.sendall(PIPELINED[: number % len(PIPELINED)])
-    a.until(lambda: bus.usage()[1] == before)
+    a.until(lambda: bus.usage()[1] <= before)

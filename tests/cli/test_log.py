@@ -112,11 +112,15 @@ def test_each_line_is_one_entry(system: System) -> None:
     ]
 
 
-def test_the_type_may_be_anything(capfd: pytest.CaptureFixture[str]) -> None:
-    configure(LogTo.STDERR, "100%s %(message)s %")
+@pytest.mark.parametrize(
+    ("bus_type", "which"),
+    [("session", WHICH), ("system", "[system] "), ("", ""), ("100%s %(message)s %", "")],
+)
+def test_which_bus_it_is(bus_type: str, which: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """As dbus-daemon says it: only one type can be there several times."""
+    configure(LogTo.STDERR, bus_type)
     logging.getLogger().info("here")
-    which = f"[100%s %(message)s % uid={os.geteuid()} pid={PID}]"
-    assert capfd.readouterr().err == f"bus1-daemon[{PID}]: {which} here\n"
+    assert capfd.readouterr().err == f"bus1-daemon[{PID}]: {which}here\n"
 
 
 def test_text_that_is_no_text(system: System, capfd: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +160,7 @@ TALK = f"""
 import logging, sys
 from bridge.cli.log import configure
 from bridge.cli.options import LogTo
-configure(LogTo.STDERR, "x")
+configure(LogTo.STDERR, "session")
 for number in range({MANY}):
     logging.info("line %d %s", number, "x" * (number % 5000))
 print("lives", flush=True)

@@ -129,7 +129,7 @@ ACCEPTED = [
     ),
     ("--session --fork --nofork", options(fork=False)),
     ("--session --nofork --fork", options(fork=True)),
-    ("--session --nopidfile", options()),
+    ("--session --nopidfile", options(pid_file=False)),
     ("--session --systemd-activation", options()),
     ("--session --syslog", options(log_to=LogTo.BOTH)),
     ("--session --nosyslog", options(log_to=LogTo.STDERR)),

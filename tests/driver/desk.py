@@ -7,20 +7,21 @@ can be put to our driver and to a whole dbus-daemon.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bridge.driver.driver import Driver
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Refused
+from bridge.routing.gate import Gate
 from bridge.routing.match import Index
 from bridge.routing.names import Names
 from bridge.wire.build import build
 from bridge.wire.frame import Frame, Framer
 from bus1.bus import Bus
 from policy.limits import Limits
-from tests import raw
+from tests import policies, raw
 
 GUID = "0123456789abcdef0123456789abcdef"
 UID = os.geteuid()
@@ -39,7 +40,7 @@ class Caller(raw.Client):
     def __init__(self, desk: Desk, credentials: Credentials, fds: bool, hello: bool) -> None:
         desk.callers.append(self)
         self.desk = desk
-        self.client = Client(desk.core.connect(UID), desk.peer, credentials, fds)
+        self.client = Client(desk.core.connect(UID), desk.peer, credentials, fds, desk.limits)
         self.framer = Framer(1 << 20, 16)
         self.inbox: list[Frame] = []
         self.kept: list[Frame] = []
@@ -80,6 +81,9 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.core = Bus()
+        self.configuration = policies.rules(limits=self.limits)
+        self.gate = Gate(policies.policy(self.configuration))
+        self.reloader = self
         self.peer = self.core.connect(UID)
         self.names = Names()
         self.matches = Index()
@@ -102,16 +106,7 @@ class Desk:
             else:
                 self.driver.call(caller.client, frame)
         except Refused as refused:
-            error = build(
-                raw.ERROR,
-                serial=self.serial(),
-                reply_serial=frame.serial,
-                error_name=refused.name,
-                destination=caller.client.unique or None,
-                signature="s",
-                body=(refused.text,),
-            )
-            self.tell(caller.client, error)
+            self.refuse(caller.client, frame, refused)
 
     def leave(self, caller: Caller) -> None:
         self.callers.remove(caller)
@@ -127,7 +122,29 @@ class Desk:
 
     def join(self, client: Client) -> None:
         self.names.join(client)
+        self.gate.admit(client)
         self.active += 1
+
+    def request(self, done: Callable[[str | None], None]) -> None:
+        """Reads the configuration anew at once: it has none."""
+        done(None)
+
+    def refuse(self, client: Client, frame: Frame, refused: Refused) -> None:
+        self.tell(client, self.error(client, frame, refused))
+
+    def error(self, client: Client, frame: Frame, refused: Refused) -> Frame:
+        return build(
+            raw.ERROR,
+            serial=self.serial(),
+            reply_serial=frame.serial,
+            error_name=refused.name,
+            destination=client.unique or None,
+            signature="s",
+            body=(refused.text,),
+        )
+
+    def allot(self, client: Client) -> None:
+        """All have the desk's limits."""
 
     def clients_of(self, uid: int | None) -> int:
         return sum(c.client.active() and c.client.credentials.uid == uid for c in self.callers)
@@ -135,6 +152,9 @@ class Desk:
     def serial(self) -> int:
         self.last += 1
         return self.last
+
+    def hand(self, client: Client, frame: Frame) -> None:
+        self.tell(client, frame)
 
     def tell(self, client: Client, frame: Frame) -> None:
         self.told.append((client.unique, str(raw.parse(frame.raw()))))

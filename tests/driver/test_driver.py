@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.driver.introspect import types
 from bridge.driver.tables import INTERFACES
 from tests import raw
 from tests.buses import Bus
@@ -204,10 +205,10 @@ def test_only_hello_needs_no_hello() -> None:
 
 def test_every_method_gives_one_answer(desk: Desk, caller: Caller) -> None:
     """Whatever it is asked, one message comes back, and with the signature it promises."""
-    values = {"s": "not a name", "u": 0, "v": ("s", "x")}
+    values = {"s": "not a name", "u": 0, "v": ("s", "x"), "b": False, "a{sv}": {}}
     for interface in INTERFACES:
         for method in interface.methods:
-            arguments = [values[code] for code in method.takes]
+            arguments = [values[part] for part in types(method.takes)]
             serial = caller.call(method.name, method.takes, *arguments, interface=interface.name)
             answers = [message for message in caller.take() if message.reply_to == serial]
             assert len(answers) == 1, method.name

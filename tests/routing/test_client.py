@@ -8,7 +8,8 @@ from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.names import Names
 from bus1 import Bus, Peer, Quota
-from bus1.quota import Limits
+from bus1.quota import Limits as Quotas
+from policy.limits import Limits
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def driver(bus: Bus) -> Peer:
 
 @pytest.fixture
 def client(bus: Bus, driver: Peer) -> Client:
-    return Client(bus.connect(1000), driver, Credentials(1000, 42), True)
+    return Client(bus.connect(1000), driver, Credentials(1000, 42), True, Limits())
 
 
 def test_a_client_is_a_peer_with_one_node(client: Client) -> None:
@@ -56,11 +57,11 @@ def test_a_new_client_holds_and_owes_nothing(client: Client) -> None:
 
 
 def test_a_driver_without_room_refuses_it() -> None:
-    bus = Bus(peer_limits=Limits(handles=2))
+    bus = Bus(peer_limits=Quotas(handles=2))
     driver, peer = bus.connect(0), bus.connect(1000)
     for number in range(2):
-        Client(bus.connect(number), driver, Credentials(number, None), False)
+        Client(bus.connect(number), driver, Credentials(number, None), False, Limits())
     with pytest.raises(Quota):
-        Client(peer, driver, Credentials(1000, None), False)
+        Client(peer, driver, Credentials(1000, None), False, Limits())
     peer.close()
     assert 1000 not in bus.users

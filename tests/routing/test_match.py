@@ -23,6 +23,7 @@ from bridge.routing.shape import Question, Shape, shape_of
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
 from bus1.bus import Bus
+from policy.limits import Limits
 
 DRIVER = "org.freedesktop.DBus"
 SIGNAL = 4
@@ -39,7 +40,7 @@ class World:
         self.index = Index()
 
     def join(self) -> Client:
-        client = Client(self.bus.connect(1000), self.driver, Credentials(1000, 1), True)
+        client = Client(self.bus.connect(1000), self.driver, Credentials(1000, 1), True, Limits())
         self.names.join(client)
         return client
 

@@ -12,6 +12,7 @@ from bridge.routing.names import Names
 from bridge.routing.rule import Rule
 from bridge.wire.frame import Frame, Framer
 from bus1.bus import Bus as Core
+from policy.limits import Limits
 from tests.buses import Bus, start
 from tests.raw import SIGNAL, Client, build, call_fields
 
@@ -79,7 +80,9 @@ def test_messages_go_where_dbus_daemon_sends_them(daemon: Bus) -> None:
     core, names, index = Core(), Names(), Index()
     driver = core.connect(0)
     clients = [daemon.connect() for _ in range(3)]
-    members = [Member(core.connect(1000), driver, Credentials(1000, 1), True) for _ in clients]
+    members = [
+        Member(core.connect(1000), driver, Credentials(1000, 1), True, Limits()) for _ in clients
+    ]
     for client, member in zip(clients, members, strict=True):
         names.join(member)
         assert member.unique == client.name
@@ -152,7 +155,9 @@ def test_a_rule_goes_with_the_unique_name_in_it(daemon: Bus, had_rules: bool) ->
     core, names, index = Core(), Names(), Index()
     driver = core.connect(0)
     clients = gone, client = daemon.connect(), daemon.connect()
-    members = [Member(core.connect(1000), driver, Credentials(1000, 1), True) for _ in clients]
+    members = [
+        Member(core.connect(1000), driver, Credentials(1000, 1), True, Limits()) for _ in clients
+    ]
     for member in members:
         names.join(member)
     if had_rules:

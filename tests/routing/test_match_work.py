@@ -40,6 +40,7 @@ def main(law: str) -> None:
     from bridge.routing.names import Names
     from bridge.routing.rule import Rule
     from bus1.bus import Bus
+    from policy.limits import Limits
 
     class Counted(Client):
         """Searching a list for it takes a line of text for each other client in it."""
@@ -67,7 +68,7 @@ def main(law: str) -> None:
         driver = bus.connect(0)
 
         def join() -> Client:
-            client = Counted(bus.connect(1000), driver, Credentials(1000, 1), True)
+            client = Counted(bus.connect(1000), driver, Credentials(1000, 1), True, Limits())
             names.join(client)
             return client
 

@@ -10,6 +10,7 @@ from bridge.routing.credentials import Credentials
 from bridge.routing.errors import INVALID_ARGS, LIMITS_EXCEEDED, Refused
 from bridge.routing.names import Change, Names
 from bus1.bus import Bus
+from policy.limits import Limits
 
 ALLOW_REPLACEMENT, REPLACE_EXISTING, DO_NOT_QUEUE = 1, 2, 4
 PRIMARY_OWNER, IN_QUEUE, EXISTS, ALREADY_OWNER = 1, 2, 3, 4
@@ -26,7 +27,7 @@ class World:
         self.names = Names()
 
     def stranger(self) -> Client:
-        return Client(self.bus.connect(1000), self.driver, Credentials(1000, 1), True)
+        return Client(self.bus.connect(1000), self.driver, Credentials(1000, 1), True, Limits())
 
     def join(self) -> Client:
         client = self.stranger()
@@ -195,7 +196,7 @@ def test_refused_names(
     names: Names, a: Client, text: str, request_text: str, release_text: str
 ) -> None:
     with pytest.raises(Refused) as caught:
-        names.request(a, text, 0, 1)
+        names.check(a, text)
     assert (caught.value.name, caught.value.text) == (INVALID_ARGS, request_text)
     with pytest.raises(Refused) as caught:
         names.release(a, text)

@@ -10,6 +10,7 @@ from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Refused
 from bridge.routing.names import Change, Names
 from bus1.bus import Bus as Core
+from policy.limits import Limits
 from tests.buses import Bus, start
 from tests.raw import DRIVER, RETURN, Client
 
@@ -35,7 +36,7 @@ class Ours:
         self.watcher = watcher
 
     def join(self) -> Member:
-        member = Member(self.core.connect(1000), self.driver, Credentials(1000, 1), True)
+        member = Member(self.core.connect(1000), self.driver, Credentials(1000, 1), True, Limits())
         self.names.join(member)
         self.seen[member.unique] = []
         return member
@@ -113,7 +114,7 @@ def test_refused_in_dbus_daemons_words(daemon: Bus, name: str) -> None:
     member = ours.join()
     answer = client.ask("RequestName", "su", name, 0)
     with pytest.raises(Refused) as caught:
-        ours.names.request(member, name, 0, 100)
+        ours.names.check(member, name)
     text = caught.value.text.replace(f'"{member.unique}" is', f'"{client.name}" is')
     assert (answer.error, answer.args) == (caught.value.name, [text])
     answer = client.ask("ReleaseName", "s", name)

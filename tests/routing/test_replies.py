@@ -40,7 +40,9 @@ def handles(party: Party) -> tuple[int, int]:
 def two() -> tuple[Client, Client]:
     bus, names = Bus(), Names()
     driver = bus.connect(0)
-    clients = [Client(bus.connect(0), driver, Credentials(0, None), True) for _ in range(2)]
+    clients = [
+        Client(bus.connect(0), driver, Credentials(0, None), True, Limits()) for _ in range(2)
+    ]
     for client in clients:
         names.join(client)
     return clients[0], clients[1]
@@ -48,7 +50,7 @@ def two() -> tuple[Client, Client]:
 
 def test_what_is_owed_is_found_and_settled_once(two: tuple[Client, Client]) -> None:
     caller, callee = two
-    replies = Replies(10)
+    replies = Replies()
     once = replies.expect(caller, callee, 7)
     assert replies.find(caller, callee, 7) is None
     assert (once.once, once.cookie, once.node, caller.awaited) == (True, 7, caller.node, 0)
@@ -64,7 +66,7 @@ def test_what_is_owed_is_found_and_settled_once(two: tuple[Client, Client]) -> N
 def test_serials_and_callers_are_not_confused(two: tuple[Client, Client]) -> None:
     """All 32 bits of a serial count, and it counts by caller."""
     caller, callee = two
-    replies = Replies(10)
+    replies = Replies()
     owed = {}
     for who in (caller, callee):  # the second calls itself
         for serial in (1, 2**31, 2**32 - 1):
@@ -82,7 +84,8 @@ def test_a_call_too_many_is_refused(
     two: tuple[Client, Client], limit: int, serial: int, error: str
 ) -> None:
     caller, callee = two
-    replies = Replies(limit)
+    caller.allot(Limits(max_replies_per_connection=limit))
+    replies = Replies()
     replies.owe(caller, callee, 7, replies.expect(caller, callee, 7))
     with pytest.raises(Refused) as refused:
         replies.expect(caller, callee, serial)

@@ -17,8 +17,9 @@ from bridge.routing.router import Router
 from bridge.wire.frame import Frame, Framer
 from bus1 import DATA, ONCE_DROPPED, Bus
 from bus1.quota import Limits as Quota
+from policy.configuration import Configuration
 from policy.limits import Limits
-from tests import raw
+from tests import policies, raw
 
 GUID = "0123456789abcdef0123456789abcdef"
 UID = 1000
@@ -63,7 +64,8 @@ class Party(raw.Client):
 
     def read(self) -> raw.Message:
         while (delivery := self.client.peer.receive()) is not None:
-            if delivery.kind == ONCE_DROPPED:
+            late = self.world.router.is_late(self.client, delivery)
+            if delivery.kind == ONCE_DROPPED and not late:
                 frame: Any = self.world.router.no_reply(self.client, delivery)
             elif delivery.kind != DATA:
                 self.world.router.forget(self.client, delivery)
@@ -105,10 +107,13 @@ class World:
         user: Quota | None = None,
         peer: Quota | None = None,
         bus_uid: int = UID,
+        configuration: Configuration | None = None,
     ) -> None:
+        configuration = configuration or policies.rules(limits=limits)
         self.core = Bus(limits=user or quota(), peer_limits=peer or quota())
         self.own = Credentials(bus_uid, os.getpid())
-        self.router = Router(self.core, limits or Limits(), self.own, GUID)
+        policy = policies.policy(configuration)
+        self.router = Router(self.core, configuration, policy, self.own, GUID)
         self.router.driver = Driver(self.router)
         self.parties: list[Party] = []
 
@@ -119,8 +124,9 @@ class World:
         pid: int | None = None,
         fds: bool = True,
         hello: bool = True,
+        groups: tuple[int, ...] = (),
     ) -> Party:
-        return Party(self, Credentials(uid, pid), fds, hello)
+        return Party(self, Credentials(uid, pid, groups), fds, hello)
 
     def end(self) -> None:
         """Everybody leaves, and nothing is left."""

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,12 +21,42 @@ import uvloop
 from bridge.routing.client import Client
 from bridge.transport.launch import listen, new_guid
 from bridge.transport.server import Server
-from bridge.transport.settings import Settings
-from policy.builtin import session
+from bridge.transport.settings import Loaded, Settings, load
+from policy.configuration import Configuration
+from policy.limits import Limits
+from policy.rule import Rule, Section
 from tests import raw
 
 T = TypeVar("T")
 SECONDS = 30
+
+
+# All are allowed all, but for connecting; and limits that no test meets by chance.
+RULES = (
+    Rule(allow=True, about="send", eavesdrop=True),
+    Rule(allow=True, about="receive", eavesdrop=True),
+    Rule(allow=True, about="own"),
+)
+LIMITS = {
+    "max_outgoing_bytes": 1_000_000_000,
+    "max_incomplete_connections": 10_000,
+    "max_connections_per_user": 100_000,
+    "max_replies_per_connection": 50_000,
+}
+
+
+def allowing(*rules: Rule, limits: dict[str, int] | None = None, **more: Any) -> Configuration:
+    """A session bus that allows everything, with these rules behind that."""
+    return Configuration(
+        type="session",
+        policy=(Section("default", "", (*RULES, *rules)),),
+        limits=Limits(**LIMITS | (limits or {})),
+        **{"auth": ("EXTERNAL",)} | more,
+    )
+
+
+def loaded(configuration: Configuration) -> Loaded:
+    return load(lambda: configuration)
 
 
 class Running:
@@ -36,21 +65,28 @@ class Running:
     def __init__(
         self,
         directory: Path,
-        connect: str = "bus-user",
+        configuration: Configuration | None = None,
+        anyone: bool = False,
         auth: tuple[str, ...] = ("EXTERNAL",),
+        allow_anonymous: bool = False,
         **limits: int,
     ) -> None:
-        built_in = session()
-        configuration = replace(
-            built_in, connect=connect, auth=auth, limits=replace(built_in.limits, **limits)
+        may_connect = (Rule(allow=True, about="connect", user="*"),) if anyone else ()
+        self.configuration = configuration or allowing(
+            *may_connect, limits=limits, auth=auth, allow_anonymous=allow_anonymous
         )
         self.loop = uvloop.new_event_loop()
         self.listeners = listen(f"unix:path={directory}/bus", {})
         self.address = self.listeners[0].address
-        self.server = Server(self.loop, Settings(configuration, new_guid()), self.listeners)
+        settings = Settings(loaded(self.configuration), self.read, new_guid())
+        self.server = Server(self.loop, settings, self.listeners)
         self.clients: list[raw.Client] = []
         self.thread = threading.Thread(target=self.serve)
         self.thread.start()
+
+    def read(self) -> Configuration:
+        """What a reload finds: whatever the test has put there."""
+        return self.configuration
 
     def serve(self) -> None:
         collection = gc.get_threshold()

@@ -56,12 +56,12 @@ def expired() -> list[int]:
 
 
 @pytest.fixture
-def deadlines(clock: Any, expired: list[int]) -> Deadlines:
+def deadlines(clock: Any, expired: list[int]) -> Deadlines[int]:
     return Deadlines(clock, 10, expired.append)
 
 
 def test_everything_has_its_own_time(
-    clock: Clock, deadlines: Deadlines, expired: list[int]
+    clock: Clock, deadlines: Deadlines[int], expired: list[int]
 ) -> None:
     for thing in (3, 1, 2):
         deadlines.add(thing)
@@ -79,7 +79,7 @@ def test_everything_has_its_own_time(
 
 
 def test_what_is_over_in_time_does_not_expire(
-    clock: Clock, deadlines: Deadlines, expired: list[int]
+    clock: Clock, deadlines: Deadlines[int], expired: list[int]
 ) -> None:
     for thing in (1, 2, 3):
         deadlines.add(thing)
@@ -91,7 +91,7 @@ def test_what_is_over_in_time_does_not_expire(
 
 
 def test_adding_again_does_not_prolong(
-    clock: Clock, deadlines: Deadlines, expired: list[int]
+    clock: Clock, deadlines: Deadlines[int], expired: list[int]
 ) -> None:
     deadlines.add(1)
     clock.go(9)
@@ -101,7 +101,7 @@ def test_adding_again_does_not_prolong(
 
 
 def test_a_number_that_is_used_again_begins_anew(
-    clock: Clock, deadlines: Deadlines, expired: list[int]
+    clock: Clock, deadlines: Deadlines[int], expired: list[int]
 ) -> None:
     """Descriptors are: the timer of the first is still running when the second comes."""
     deadlines.add(1)
@@ -133,10 +133,30 @@ def test_what_the_end_of_another_ended_does_not_expire(clock: Any) -> None:
 
 
 def test_after_the_end_nothing_expires(
-    clock: Clock, deadlines: Deadlines, expired: list[int]
+    clock: Clock, deadlines: Deadlines[int], expired: list[int]
 ) -> None:
     deadlines.stop()
     deadlines.add(1)
     deadlines.stop()
     clock.go(100)
     assert (expired, len(deadlines)) == ([], 0)
+
+
+def test_another_time_for_all(clock: Clock, deadlines: Deadlines[int], expired: list[int]) -> None:
+    """As if it had been so always: longer, shorter, and over at once."""
+    deadlines.add(1)
+    clock.go(5)
+    deadlines.add(2)
+    deadlines.change(20)
+    clock.go(14)
+    assert expired == []
+    clock.go(1)
+    assert expired == [1]
+    deadlines.add(3)
+    deadlines.change(3)
+    assert expired == [1]
+    clock.go(0)
+    assert expired == [1, 2]
+    clock.go(3)
+    assert expired == [1, 2, 3]
+    assert clock.most == 1

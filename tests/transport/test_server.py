@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Disconnect
-from bridge.transport.server import for_peer, for_user
+from bridge.routing.quotas import for_peer, for_user
 from policy.limits import Limits
 from tests.buses import ROOT, start
 from tests.raw import SIGNAL, UNIX_FDS, Client, Closed, build, call_fields
@@ -51,7 +52,7 @@ def test_two_hundred_clients_leave_nothing(here: Running, a: Client) -> None:
         counts = (router.active, router.matches.count, len(router.names.clients), router.users)
         charges = (user.bytes, user.messages, user.handles, user.fds, user.peers)
         things = (router.peer.handles.keys(), a_client.peer.handles.keys())
-        queues = (len(here.server.connections), len(here.server.incomplete))
+        queues = (len(here.server.connections), len(here.server.door.incomplete))
         files = len(os.listdir("/proc/self/fd"))
         return [*counts, *charges, *map(list, things), *queues, files]
 
@@ -84,7 +85,7 @@ def test_a_crowd_that_only_connects_leaves_nothing(here: Running, a: Client) -> 
     for each in crowd:
         each.close()
     here.until(lambda: len(here.server.connections) == 1)
-    assert (here.descriptors(), len(here.server.incomplete)) == (before, 0)
+    assert (here.descriptors(), len(here.server.door.incomplete)) == (before, 0)
     assert a.is_open()
 
 
@@ -115,7 +116,7 @@ def test_only_the_busses_own_user_may_connect(make: Make, caplog: pytest.LogCapt
 
 
 def test_anyone_may_connect_where_the_configuration_says_so(make: Make) -> None:
-    here = make(connect="anyone")
+    here = make(anyone=True)
     own = here.server.credentials
     here.do(lambda: setattr(here.server, "credentials", own._replace(uid=12345)))
     assert here.connect().is_open()
@@ -132,7 +133,7 @@ class Anonymous(Client):
 
 
 def test_anonymous_clients_where_the_configuration_says_so(make: Make) -> None:
-    here = make(connect="anyone", auth=("EXTERNAL", "ANONYMOUS"))
+    here = make(anyone=True, auth=("EXTERNAL", "ANONYMOUS"), allow_anonymous=True)
     a, nobody, other = here.connect(), Anonymous(here.address), Anonymous(here.address)
     here.clients += [nobody, other]
     nobody.signal("S", to=a.name)
@@ -254,14 +255,14 @@ def test_so_many_may_be_on_their_way(make: Make, way: str) -> None:
     """The others wait in the kernel's queue, and are served when there is room again."""
     here = make(max_incomplete_connections=3)
     member = here.connect()
-    here.until(lambda: here.server.listening)
+    here.until(lambda: here.server.door.listening)
     waiting: list[Client | socket.socket] = [
         here.connect(hello=False),
         here.socket(),
         here.socket(),
     ]
-    here.until(lambda: len(here.server.incomplete) == 3)
-    assert here.do(lambda: here.server.listening) is False
+    here.until(lambda: len(here.server.door.incomplete) == 3)
+    assert here.do(lambda: here.server.door.listening) is False
     late = here.socket()
     late.sendall(EXTERNAL)
     assert member.is_open()
@@ -276,7 +277,7 @@ def test_so_many_may_be_on_their_way(make: Make, way: str) -> None:
     for each in (*waiting, late):
         each.close()
     assert here.connect().is_open()
-    assert here.do(lambda: here.server.listening)
+    assert here.do(lambda: here.server.door.listening)
 
 
 def test_limits_of_a_connection_and_of_its_user() -> None:
@@ -337,14 +338,15 @@ import os, signal, sys
 from bridge.transport.launch import listen, new_guid
 from bridge.transport.server import run
 from bridge.transport.settings import Settings
-from policy.builtin import session
+from tests.transport.running import allowing, loaded
 
 def ready():
     print("ready")
     for name in sys.argv[2:]:
         os.kill(os.getpid(), getattr(signal, name))
 
-run(Settings(session(), new_guid()), listen(f"unix:path={sys.argv[1]}", {}), ready,
+listeners = listen(f"unix:path={sys.argv[1]}", {})
+run(Settings(loaded(allowing()), allowing, new_guid()), listeners, ready,
     lambda: print("stopping"))
 print("end", flush=True)
 """
@@ -381,7 +383,7 @@ def test_a_signal_ends_it_with_clients(tmp_path: Path) -> None:
 
 def test_one_user_cannot_shut_the_door(tmp_path: Path) -> None:
     """CVE-2014-3639: the connections that never say Hello leave room for others."""
-    bus = Running(tmp_path, connect="anyone", max_incomplete_connections=8)
+    bus = Running(tmp_path, anyone=True, max_incomplete_connections=8)
     server: Any = bus.server
     try:
         # Our own user becomes a stranger.
@@ -389,20 +391,21 @@ def test_one_user_cannot_shut_the_door(tmp_path: Path) -> None:
         strangers = [bus.socket() for _ in range(8)]
         for each in strangers:
             each.setblocking(False)
-        asked: list[int | None] = []
-        crowds_out = server.crowds_out
+
+        def crowds_out(uid: int) -> bool:
+            return bool(server.door.crowds_out(Credentials(uid, None)))
+
         assert bus.do(lambda: crowds_out(0)) is False
         assert bus.do(lambda: crowds_out(4242)) is False
-        bus.until(lambda: len(server.incomplete) == 8)
-        for fd in bus.do(lambda: list(server.incomplete)):
+        bus.until(lambda: len(server.door.incomplete) == 8)
+        for fd in bus.do(lambda: list(server.door.incomplete)):
             connection = server.connections[fd]
             connection.credentials = connection.credentials._replace(uid=7)
-            asked.append(connection.credentials.uid)
         assert bus.do(lambda: crowds_out(7)) is True
         assert bus.do(lambda: crowds_out(8)) is True
         for each in strangers[4:]:
             each.close()
-        bus.until(lambda: len(server.incomplete) == 4)
+        bus.until(lambda: len(server.door.incomplete) == 4)
         assert bus.do(lambda: crowds_out(7)) is True
         assert bus.do(lambda: crowds_out(8)) is False
     finally:

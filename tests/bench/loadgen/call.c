@@ -1,6 +1,7 @@
 /* call.c - call, fdpass, idle: a client keeps a window of calls in flight, a service answers each */
 #include "load.h"
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,16 +11,37 @@
 #define RING 4096                       /* above the largest window */
 
 static struct conn g_conn;
-static struct tmpl g_call, g_reply;
+static struct { char *iface, *member; struct tmpl t; } g_calls[MAX_METHODS];
+static unsigned g_methods;
+static struct tmpl g_reply;
 static int g_passed = -1;               /* the fd that fdpass passes */
 
 static bool passes_fds(void) { return !strcmp(O.workload, "fdpass"); }
 
-static void build_call(const char *sender)
+/* INTERFACE.MEMBER, ... : the calls go round */
+static void read_methods(void)
 {
-	tmpl_build(&g_call, &(struct spec){ .type = T_CALL, .path = SVC_PATH, .iface = SVC_IFACE, .member = "Echo",
-		.dest = O.wellknown ? SVC_NAME : S->svc_name, .payload = O.payload, .sender = sender,
-		.nfds = passes_fds() });
+	char *text = strdup(O.methods), *one;
+
+	while ((one = strsep(&text, ","))) {
+		char *dot = strrchr(one, '.');
+
+		if (!dot || g_methods == MAX_METHODS)
+			usage();
+		*dot = 0;
+		g_calls[g_methods].iface = one;
+		g_calls[g_methods++].member = dot + 1;
+	}
+}
+
+static void build_calls(const char *sender)
+{
+	read_methods();
+	for (unsigned i = 0; i < g_methods; i++)
+		tmpl_build(&g_calls[i].t, &(struct spec){ .type = T_CALL, .path = SVC_PATH,
+			.iface = g_calls[i].iface, .member = g_calls[i].member,
+			.dest = O.wellknown ? O.name : S->svc_name, .payload = O.payload, .sender = sender,
+			.nfds = passes_fds() });
 }
 
 static void build_reply(const char *sender)
@@ -31,7 +53,7 @@ static void build_reply(const char *sender)
 /* as both sides know them: through a relay nobody stamps the sender */
 static void build_templates(void)
 {
-	build_call(O.raw ? ":1.1" : NULL);
+	build_calls(O.raw ? ":1.1" : NULL);
 	build_reply(O.raw ? ":1.2" : NULL);
 }
 
@@ -39,7 +61,7 @@ static void own_service_name(struct conn *c)
 {
 	struct msg m;
 
-	driver_wait(c, driver_send(c, "RequestName", SVC_NAME, true, 4), &m, "RequestName");
+	driver_wait(c, driver_send(c, "RequestName", O.name, true, 4), &m, "RequestName");
 	if (!eq(m.sig, "u") || get32(m.body) != 1)
 		die("RequestName did not make us the owner");
 	await_acquired(c, 2);
@@ -57,10 +79,12 @@ static void check_fd(struct conn *c)
 
 static void answer(struct conn *c, const struct msg *m, uint64_t n)
 {
-	if (m->type != T_CALL || !eq(m->sender, S->cli_name) || !eq(m->path, SVC_PATH) || !eq(m->iface, SVC_IFACE) ||
-	    !eq(m->member, "Echo") || !eq(m->dest, O.wellknown ? SVC_NAME : c->name))
+	unsigned i = n % g_methods;
+
+	if (m->type != T_CALL || !eq(m->sender, S->cli_name) || !eq(m->path, SVC_PATH) || !eq(m->iface, g_calls[i].iface) ||
+	    !eq(m->member, g_calls[i].member) || !eq(m->dest, O.wellknown ? O.name : c->name))
 		die("not the call that %s made: %s", S->cli_name, msg_str(m));
-	check_body(m, &g_call, n);
+	check_body(m, &g_calls[i].t, n);
 	if (m->nfds != c->fds)
 		die("message announces %u fds", m->nfds);
 	if (c->fds)
@@ -125,13 +149,14 @@ static uint64_t g_sent, g_answered;     /* in all phases */
 /* false when it did not go out */
 static bool call(struct conn *c)
 {
+	struct tmpl *t = &g_calls[g_sent % g_methods].t;
 	uint32_t serial = c->serial + 1;
 
 	serial += !serial;
-	tmpl_number(&g_call, serial, g_sent);
+	tmpl_number(t, serial, g_sent);
 	g_ring[g_sent % RING].serial = serial;
 	g_ring[g_sent % RING].t = now_ns();
-	if (!conn_send(c, &g_call, g_passed))
+	if (!conn_send(c, t, g_passed))
 		return false;
 	c->serial = serial;
 	g_sent++;
@@ -189,8 +214,15 @@ static void open_passed(void)
 	S->fd_dev = st.st_dev;
 }
 
+static void become_client(void)
+{
+	if (O.client != getuid() && (setgroups(0, NULL) || setgid(O.client) || setuid(O.client)))
+		die("becoming user %u: %s", (unsigned)O.client, strerror(errno));
+}
+
 void role_client(void)
 {
+	become_client();
 	if (O.raw)
 		conn_open_raw(&g_conn, ":1.1");
 	else

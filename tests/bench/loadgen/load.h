@@ -19,10 +19,12 @@
 
 struct options {
 	const char *address, *workload, *rule_kind;
+	const char *name, *methods;             /* of the service, and what it is called for */
 	double duration, warmup, stall, timeout;
 	uint64_t count;                         /* operations; 0: by time */
 	unsigned window, payload, batch, subs, holders, rules, conc;
 	bool body_s, wellknown, raw;
+	uid_t client;                           /* who the client is */
 	pid_t bus;
 };
 
@@ -96,6 +98,8 @@ enum { F_PATH = 1, F_IFACE, F_MEMBER, F_ERROR, F_RSERIAL, F_DEST, F_SENDER, F_SI
 #define SVC_NAME  "org.bench.Service"
 #define SVC_PATH  "/org/bench/Service"
 #define SVC_IFACE "org.bench.Service"
+#define SVC_METHOD SVC_IFACE ".Echo"
+#define MAX_METHODS 8
 #define SIG_PATH  "/org/bench/Emitter"
 #define SIG_IFACE "org.bench.Sig"
 #define CYC_NAME  "org.bench.Cycle.n"

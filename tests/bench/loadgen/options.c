@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct options O = {
 	.rule_kind = "mixed", .duration = 1.0, .warmup = -1, .stall = 5, .timeout = 60,
 	.window = 1, .payload = 8, .batch = 32, .subs = 1, .conc = 1,
+	.name = SVC_NAME, .methods = SVC_METHOD,
 };
 
 void usage(void)
@@ -20,6 +22,9 @@ void usage(void)
 		"  --window N                 calls in flight (call, fdpass, idle, names)\n"
 		"  --payload B  --body ay|s   size and type of the payload\n"
 		"  --dest unique|wellknown    how the service is addressed\n"
+		"  --name N                   the service's name (wellknown)\n"
+		"  --methods I.M[,I.M...]     what it is called for, in turn\n"
+		"  --client UID               who the client is (call), if not this user\n"
 		"  --subs N                   subscribers (fanout, filtered)\n"
 		"  --batch K                  signals per acknowledged batch\n"
 		"  --holders N  --rules M     extra connections with M rules each that never match\n"
@@ -43,6 +48,9 @@ static void set(int o, const char *v)
 	case 'p': O.payload = atoi(v); break;
 	case 'b': O.body_s = !strcmp(v, "s"); break;
 	case 'D': O.wellknown = !strcmp(v, "wellknown"); break;
+	case 'n': O.name = v; break;
+	case 'm': O.methods = v; break;
+	case 'U': O.client = atoi(v); break;
 	case 's': O.subs = atoi(v); break;
 	case 'K': O.batch = atoi(v); break;
 	case 'N': O.holders = atoi(v); break;
@@ -66,10 +74,12 @@ void options_read(int argc, char **argv)
 		{ "subs", 1, 0, 's' }, { "batch", 1, 0, 'K' }, { "holders", 1, 0, 'N' },
 		{ "rules", 1, 0, 'M' }, { "rule-kind", 1, 0, 'k' }, { "conc", 1, 0, 'C' },
 		{ "raw", 0, 0, 'r' }, { "bus-pid", 1, 0, 'B' }, { "stall", 1, 0, 'S' },
-		{ "timeout", 1, 0, 'T' }, {},
+		{ "timeout", 1, 0, 'T' }, { "name", 1, 0, 'n' }, { "methods", 1, 0, 'm' },
+		{ "client", 1, 0, 'U' }, {},
 	};
 	int o;
 
+	O.client = getuid();
 	while ((o = getopt_long(argc, argv, "", lo, NULL)) >= 0)
 		set(o, optarg);
 	if (optind != argc || !O.address || !O.workload)

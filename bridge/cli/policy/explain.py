@@ -1,0 +1,157 @@
+"""`bus1 policy explain`: may somebody, and which rule says so?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.cli.policy.asking import Asked, Options, ask, ask_again, user_words
+from bridge.cli.policy.files import Bus, configured
+from bridge.cli.policy.screen import COLOURS, Screen, print_json, where
+from policy.explain import Finding, connecting, messages, owning
+from policy.inquiry import bus_user, more_particular
+from policy.people import People
+from policy.policy import Policy
+from policy.questions import KINDS, describe
+from policy.report import finding_record, rule_record
+from policy.rule import Rule
+
+Record = dict[str, Any]
+SHOWN = 8  # rules that decide about other messages
+
+
+def explain(
+    words: Sequence[str], options: Options, denial: str, files: Sequence[str], bus: Bus | None
+) -> Record:
+    """The answer of files. Raises Trouble, ConfigError, OSError."""
+    configuration = configured(files, bus)
+    policy = Policy(configuration, People())
+    asked = ask_again(denial, policy) if denial else ask(words, options, policy)
+    return answer(asked, policy, bus_user(configuration))
+
+
+def answer(asked: Asked, policy: Policy, bus_uid: int) -> Record:
+    """What the policy says, and why."""
+    judged = findings(asked, policy, bus_uid)
+    denied = [each for each, _, _ in judged if not each.allowed]
+    return {
+        "who": user_words(asked.person.uid),
+        "what": question(asked),
+        "verdict": "denied" if denied else "allowed",
+        "permissive": policy.permissive or (bool(denied) and all(map(is_permissive, denied))),
+        "findings": [
+            finding_record(finding)
+            | {"who": who, "otherwise": [rule_record(rule) for rule in otherwise]}
+            for finding, who, otherwise in judged
+        ],
+    }
+
+
+def is_permissive(finding: Finding) -> bool:
+    return finding.rule is not None and finding.rule.permissive
+
+
+def findings(asked: Asked, policy: Policy, bus_uid: int) -> list[tuple[Finding, str, list[Rule]]]:
+    """What each set of rules says, whose it is, and what decides about other messages."""
+    person, target = asked.person, asked.target
+    who = user_words(person.uid)
+    if asked.action == "connect":
+        return [(connecting(policy, person.uid, person.groups, bus_uid), who, [])]
+    if asked.action == "own":
+        return [(owning(person.access(policy), asked.name), who, [])]
+    source, sink = person.standing(policy), target.standing(policy)
+    sends, receives = messages(source, sink, asked.inquiry.question())
+    more: list[list[Rule]] = [[], []]
+    if source.access is not None:
+        more[0] = more_particular(source.access.send, sink, asked.inquiry, sends)
+    if sink.access is not None:
+        more[1] = more_particular(sink.access.receive, source, asked.inquiry, receives)
+    to = "the bus" if sink.access is None else user_words(target.uid)
+    to += ", who is supposed to have the name (else --to-user)" if asked.supposed else ""
+    return [(sends, who, more[0]), (receives, to, more[1])]
+
+
+def question(asked: Asked) -> str:
+    """What was asked, in words."""
+    if asked.action != "send":
+        return f"{asked.action} {asked.name}".strip()
+    inquiry = asked.inquiry
+    kind = "broadcast" if inquiry.broadcast else inquiry.type.replace("_", " ")
+    if inquiry.type == "method_return":
+        kind = "reply"
+    if inquiry.requested is False:
+        kind = f"unasked {kind}"
+    plain = next((each for each in KINDS if each == kind), kind)
+    to = "everybody" if inquiry.broadcast else asked.name or "somebody"
+    return f"send {to}: {describe([(plain, inquiry)])[0]}"
+
+
+# ---------------------------------------------------------------------------- for people
+
+
+def show(record: Record, as_json: bool) -> int:
+    """Print an answer; 0 for allowed, 1 for denied."""
+    if as_json:
+        print_json(record)
+    else:
+        Answer(record).show()
+    return int(record["verdict"] == "denied")
+
+
+class Answer:
+    """An answer on the screen, whether of files or of a running bus."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.screen = Screen()
+
+    def show(self) -> None:
+        record, screen = self.record, self.screen
+        verdict = record["verdict"]
+        let = verdict == "denied" and record["permissive"]
+        colour = COLOURS["let through" if let else verdict]
+        screen.line(
+            (verdict.capitalize(), f"bold {colour}"),
+            f" for {record['who']}: to {record['what']}" if "who" in record else "",
+        )
+        if let:
+            screen.line("The bus is permissive here: it logs that and lets it through.")
+        for finding in record["findings"]:
+            self.finding(finding)
+
+    def finding(self, finding: Record) -> None:
+        """What one set of rules says."""
+        screen = self.screen
+        verdict = "allowed" if finding["allowed"] else "denied"
+        screen.gap()
+        screen.line(
+            (f"Rules to {finding['about']}", "bold"),
+            f", of {finding['who']}: " if finding.get("who") else ": ",
+            (verdict, COLOURS[verdict]),
+            " by the last that matches" if finding["rules"] else "",
+        )
+        if not finding["judged"]:
+            screen.line("The bus itself is judged by no rules.", indent=2)
+        elif not finding["rules"]:
+            screen.line(WITHOUT[finding["about"]], indent=2)
+        for rule in finding["rules"]:
+            screen.rule(rule, "->" if rule is finding["rules"][-1] else "")
+        self.otherwise(finding)
+
+    def otherwise(self, finding: Record) -> None:
+        """Rules that decide otherwise about messages that say more."""
+        rules = finding.get("otherwise", [])
+        if not rules:
+            return
+        verb = "deny" if finding["allowed"] else "allow"
+        self.screen.line(f"Later rules {verb} it if it is more particular:", indent=2)
+        for rule in rules[:SHOWN]:
+            self.screen.line(rule["text"], (f"  {where(rule)}", "dim"), indent=4)
+        if len(rules) > SHOWN:
+            self.screen.line(f"... and {len(rules) - SHOWN} more (--json has all)", indent=4)
+
+
+WITHOUT = {
+    "send": "No rule matches: then it is denied.",
+    "receive": "No rule matches: then it is denied.",
+    "own": "No rule matches: then it is denied.",
+    "connect": "No rule matches: then only the user that the bus runs as may connect.",
+}

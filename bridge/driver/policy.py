@@ -1,0 +1,58 @@
+"""org.bus1.Policy1: why the bus allows and denies what it does. For root and the bus's own user.
+
+Answers are JSON: what policy/report.py makes of rules, for people's programs to print. They
+are made elsewhere (question.py): what it takes for them is seldom needed, and slow to import.
+"""
+
+from typing import Final, cast
+
+from bridge.driver.call import Call
+from bridge.driver.interface import Body, Interface, Method, Property
+from bridge.routing.errors import ACCESS_DENIED, Refused
+
+
+def privileged(call: Call) -> None:
+    """Rules tell about others: only root and the bus's own user may read them."""
+    if call.client.credentials.uid not in (0, call.router.credentials.uid):
+        raise Refused(ACCESS_DENIED, f"{call.method.name} is for root and the bus's own user")
+
+
+def explain(call: Call) -> Body:
+    """What the rules say of a question, whoever asks it of whom."""
+    privileged(call)
+    from bridge.driver.question import answer
+
+    (table,) = call.arguments
+    return (answer(call, table),)
+
+
+def list_rules(call: Call) -> Body:
+    """All sections with their rules, in the order of reading."""
+    privileged(call)
+    from bridge.driver.question import listing
+
+    return (listing(call.router.configuration),)
+
+
+def set_permissive(call: Call) -> Body:
+    """Until the next reload that says otherwise: what is denied passes, and is logged."""
+    privileged(call)
+    (on,) = call.arguments
+    call.router.gate.set_permissive(cast(bool, on), call.client)
+    return ()
+
+
+def is_permissive(call: Call) -> object:
+    return call.router.gate.permissive
+
+
+INTERFACE: Final = Interface(
+    "org.bus1.Policy1",
+    any_path=False,
+    methods=(
+        Method("Explain", "a{sv}", "s", explain),
+        Method("ListRules", "", "s", list_rules),
+        Method("SetPermissive", "b", "", set_permissive),
+    ),
+    properties=(Property("Permissive", "b", is_permissive),),
+)

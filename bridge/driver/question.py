@@ -1,0 +1,140 @@
+"""Questions about the policy, read from D-Bus, and answered in JSON (org.bus1.Policy1)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bridge.driver.call import Call, unowned
+from bridge.routing.client import Client
+from bridge.routing.errors import INVALID_ARGS, Refused
+from bridge.wire.protocol import DRIVER
+from policy import explain
+from policy.configuration import Configuration
+from policy.explain import Finding
+from policy.inquiry import Inquiry, Person
+from policy.report import finding_record, rule_record
+from policy.rule import NUMBERS
+from policy.verdict import Standing
+
+# The keys of a question, with the types of their values.
+KEYS: Final = {
+    "sender": "s", "user": "u", "groups": "au", "names": "as", "at_console": "b",
+    "destination": "s", "own": "s",
+    "type": "s", "path": "s", "interface": "s", "member": "s", "error": "s",
+    "fds": "u", "broadcast": "b", "requested_reply": "b", "arguments": "as",
+}  # fmt: skip
+REPLIES: Final = ("method_return", "error")
+
+
+def answer(call: Call, table: Mapping[str, tuple[str, object]]) -> str:
+    """What the rules say of a question.
+
+    `own`: may the sender own this name? Else: may it send such a message to `destination`?
+    The sender is a client (`sender`), or anybody (`user`, `groups`, `names`, `at_console`).
+    """
+    question = read(table)
+    findings = asked(call, question)
+    denied = any(not each.allowed for each in findings)
+    report = {
+        "verdict": "denied" if denied else "allowed",
+        "permissive": call.router.gate.permissive,
+        "findings": [finding_record(each) for each in findings],
+    }
+    return json.dumps(report)
+
+
+def listing(configuration: Configuration) -> str:
+    """All sections with their rules."""
+    sections = [
+        {
+            "context": section.context,
+            "who": section.who,
+            "file": section.origin.file,
+            "line": section.origin.line,
+            "rules": [rule_record(rule) for rule in section.rules],
+        }
+        for section in configuration.policy
+    ]
+    return json.dumps(sections)
+
+
+def read(table: Mapping[str, tuple[str, object]]) -> dict[str, Any]:
+    """The question with its keys and types checked. Raises Refused."""
+    for key, (signature, _) in table.items():
+        if key not in KEYS:
+            raise Refused(INVALID_ARGS, f'A question has no key "{key}"')
+        if signature != KEYS[key]:
+            wanted = KEYS[key]
+            raise Refused(INVALID_ARGS, f'"{key}" is of type {signature}, and should be {wanted}')
+    question = {key: value for key, (_, value) in table.items()}
+    if ("sender" in question) == ("user" in question):
+        raise Refused(INVALID_ARGS, "A question has either a sender or a user")
+    aims = ("destination" in question, "own" in question, bool(question.get("broadcast")))
+    if sum(aims) != 1:
+        raise Refused(
+            INVALID_ARGS, "A question has either a destination, or a name to own, or is a broadcast"
+        )
+    if question.get("type", "method_call") not in NUMBERS:
+        raise Refused(INVALID_ARGS, f'There is no type "{question["type"]}"')
+    return question
+
+
+def asked(call: Call, question: dict[str, Any]) -> list[Finding]:
+    """The findings on a question."""
+    if "own" in question:
+        access = sender(call, question).access
+        return [explain.owning(access, question["own"])] if access is not None else []
+    source = sender(call, question)
+    target = receiver(call, question)
+    return list(explain.messages(source, target, inquiry(question).question()))
+
+
+def sender(call: Call, question: dict[str, Any]) -> Standing:
+    """Where the one who asks for it stands."""
+    gate = call.router.gate
+    if "sender" in question:
+        return gate.standing(find(call, question["sender"]))
+    person = Person(
+        question["user"],
+        tuple(question.get("groups", ())),
+        tuple(question.get("names", ())),
+        question.get("at_console", False),
+    )
+    return person.standing(gate.policy)
+
+
+def receiver(call: Call, question: dict[str, Any]) -> Standing:
+    """Where the one stands who would get it. Of a broadcast, and of a name that nobody has,
+    that is somebody with everybody's rules, and with no name but this."""
+    gate = call.router.gate
+    name = question.get("destination")
+    if name is not None and (name == DRIVER or call.router.names.owner(name) is not None):
+        return gate.standing(find(call, name))
+    return Person(None, (), () if name is None else (name,)).standing(gate.policy)
+
+
+def find(call: Call, name: str) -> Client | None:
+    """The client that has this name; None: the bus itself. Raises Refused."""
+    if name == DRIVER:
+        return None
+    client = call.router.names.owner(name)
+    if client is None:
+        raise unowned("standing", name)
+    return client
+
+
+def inquiry(question: dict[str, Any]) -> Inquiry:
+    """The message that is asked about: what is not said it does not have."""
+    kind = question.get("type", "signal" if question.get("broadcast") else "method_call")
+    texts = enumerate(question.get("arguments", ()))
+    return Inquiry(
+        type=kind,
+        path=question.get("path"),
+        interface=question.get("interface"),
+        member=question.get("member"),
+        error=question.get("error"),
+        broadcast=question.get("broadcast", False),
+        requested=question.get("requested_reply", True) if kind in REPLIES else None,
+        fds=question.get("fds", 0),
+        texts=tuple(texts),
+    )

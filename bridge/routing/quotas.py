@@ -1,0 +1,36 @@
+"""What a bus's limits mean in the core: how much may wait for a connection, and for a user."""
+
+import resource
+from typing import Final
+
+from bus1 import quota
+from policy.limits import Limits
+
+SHARES: Final = 4  # connections of one user that can be full at the same time, at least
+
+
+def for_peer(limits: Limits) -> quota.Limits:
+    """What may wait for one connection. Descriptors are the bus's own while they wait, so all
+    users together leave it half of what it may have open."""
+    most_open = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return quota.Limits(
+        bytes=limits.max_outgoing_bytes,
+        messages=limits.max_outgoing_messages,
+        handles=limits.max_handles_per_connection,
+        fds=min(limits.max_outgoing_unix_fds, most_open // (4 * SHARES)),
+    )
+
+
+def for_user(limits: Limits) -> quota.Limits:
+    """What may wait for all connections of one user together.
+
+    One connection can take half of what its user's others leave (bus1/quota.py), so the
+    user's limit is that of SHARES full connections and as much again.
+    """
+    peer = for_peer(limits)
+    return quota.Limits(
+        bytes=peer.bytes * 2 * SHARES,
+        messages=peer.messages * 2 * SHARES,
+        handles=peer.handles * 2 * SHARES,
+        fds=peer.fds * 2 * SHARES,
+    )

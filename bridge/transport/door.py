@@ -1,0 +1,163 @@
+"""Who comes in: accepts connections, as many and as often as may come, and begins handshakes."""
+
+import contextlib
+import errno
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING, Final, final
+
+from bridge.routing.credentials import Credentials
+from bridge.transport.deadlines import Deadlines
+from bridge.transport.handshake import Handshake
+from bridge.transport.identity import identify
+from bridge.transport.launch import Listener
+from bridge.transport.rate import Doorkeeper
+from bridge.wire.sasl import Sasl
+from policy.configuration import Configuration
+
+if TYPE_CHECKING:
+    from bridge.transport.server import Server
+
+OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+log = logging.getLogger("bus1.server")
+
+
+@final
+class Door:
+    """The bus's listeners, and those who came by them and have not said Hello: `incomplete`."""
+
+    def __init__(self, server: "Server", listeners: list[Listener]) -> None:
+        configuration = server.settings.loaded.configuration
+        self.server = server
+        self.loop = server.loop
+        self.listeners = listeners
+        self.most = configuration.limits.max_incomplete_connections
+        # None named: all there are. What is named here and is none of ours stays outside.
+        self.mechanisms = configuration.auth or ("EXTERNAL", "ANONYMOUS")
+        self.incomplete = Deadlines(
+            self.loop, configuration.limits.auth_timeout / 1000, server.too_slow
+        )
+        self.doorkeeper = Doorkeeper(configuration.connection_rate)
+        self.listening = False
+        self.refused = 0
+        self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+
+    def open(self) -> None:
+        """Accept, unless max_incomplete_connections are still on their way."""
+        if not self.listening and len(self.incomplete) < self.most:
+            self.listening = True
+            for listener in self.listeners:
+                self.loop.add_reader(listener.socket, self.accept, listener)
+
+    def shut(self) -> None:
+        """Leave those who want to connect in the kernel's queue."""
+        if self.listening:
+            self.listening = False
+            for listener in self.listeners:
+                self.loop.remove_reader(listener.socket)
+
+    def stop(self) -> None:
+        """Nobody comes any more. Remove the sockets."""
+        self.shut()
+        for listener in self.listeners:
+            listener.close()
+        self.incomplete.stop()
+        if self.spare >= 0:
+            os.close(self.spare)
+
+    def adopt(self, configuration: Configuration) -> None:
+        """Other limits hold, for those who are on their way, too."""
+        self.most = configuration.limits.max_incomplete_connections
+        self.incomplete.change(configuration.limits.auth_timeout / 1000)
+        self.doorkeeper.adopt(configuration.connection_rate)
+        self.crowd()
+        self.open()
+
+    # ------------------------------------------------------------------- accepting
+
+    def accept(self, listener: Listener) -> None:
+        """Somebody wants to connect. One at a time: if more do, the loop calls again."""
+        try:
+            accepted, _ = listener.socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in OUT_OF_DESCRIPTORS:
+                raise
+            self.turn_away(listener, error)
+            return
+        self.welcome(accepted, listener)
+        self.crowd()
+
+    def crowd(self) -> None:
+        """Are there as many on their way as may be?"""
+        if len(self.incomplete) >= self.most:
+            self.shut()
+
+    def welcome(self, accepted: socket.socket, listener: Listener) -> None:
+        """Somebody connected: find out who, and begin the handshake."""
+        try:
+            credentials = identify(accepted)
+            self.server.hangups.watch(accepted.fileno())
+        except OSError as error:
+            log.warning("Refusing a connection: %s", error)
+            accepted.close()
+            return
+        if self.comes_too_often(credentials) or self.crowds_out(credentials):
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        sasl = Sasl(
+            credentials.uid,
+            listener.guid,
+            anonymous="ANONYMOUS" in self.mechanisms,
+            can_pass_fds=True,
+            external="EXTERNAL" in self.mechanisms,
+        )
+        handshake = Handshake(self.server, accepted.detach(), credentials, sasl)
+        self.server.watch(handshake)
+        self.incomplete.add(handshake.fd)
+
+    def comes_too_often(self, credentials: Credentials) -> bool:
+        """connection_rate. It does not hold for the bus's own user and for root, without whom
+        nobody could set right what is wrong."""
+        if self.is_trusted(credentials.uid):
+            return False
+        count = self.doorkeeper.refuses(credentials.uid, self.loop.time())
+        if count and count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th, …
+            log.warning("Refusing a connection, they come too often: %s (%d)", credentials, count)
+        return count > 0
+
+    def crowds_out(self, credentials: Credentials) -> bool:
+        """Has this user as many incomplete connections as are left for all others?
+
+        Else one user could hold all of max_incomplete_connections, and shut the door for
+        everybody (CVE-2014-3639). The bus's own user and root could do worse anyway.
+        """
+        if self.is_trusted(credentials.uid):
+            return False
+        there = self.server.connections
+        own = sum(there[fd].credentials.uid == credentials.uid for fd in self.incomplete)
+        if own < self.most - len(self.incomplete):
+            return False
+        log.warning("Refusing one more connection that may be only trying: %s", credentials)
+        return True
+
+    def is_trusted(self, uid: int | None) -> bool:
+        """Is it the bus's own user, or root?"""
+        return uid in (0, self.server.credentials.uid)
+
+    def turn_away(self, listener: Listener, error: OSError) -> None:
+        """No descriptor is free: use the spare one to hang up, or the loop would spin."""
+        self.refused += 1
+        if self.refused & (self.refused - 1) == 0:
+            log.error("Cannot accept connections (%d so far): %s", self.refused, error.strerror)
+        if self.spare >= 0:
+            os.close(self.spare)
+            self.spare = -1  # at ENFILE others may take it: then there is none for a while
+        with contextlib.suppress(OSError):
+            listener.socket.accept()[0].close()
+        with contextlib.suppress(OSError):
+            self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)

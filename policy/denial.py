@@ -1,0 +1,112 @@
+"""What a bus logs when it denies something, or would have: a line of its log, read.
+
+The lines are dbus-daemon's, with or without the rule that this bus adds; whatever the journal
+or the shell puts before them is passed over.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, cast, final
+
+from policy.rule import NUMBERS, Type
+
+UNSET: Final = ("(unset)", "(null)", "(null destination)", "")
+
+# What a process calls itself is the one part that anybody may choose. It ends at the last place
+# where what must follow does, so that a name with these words in it tells nothing else.
+MESSAGE: Final = re.compile(
+    r"(?P<verb>Rejected|Would reject) (?:(?P<about>send|receive) )?message, \d+ matched rules; "
+    r'type="(?P<type>[^"]*)", sender="(?P<sender>[^"]*)" \((?P<source>.*)\) '
+    r'(?:path="(?P<path>[^"]*)" )?interface="(?P<interface>[^"]*)" member="(?P<member>[^"]*)" '
+    r'error name="(?P<error>[^"]*)" requested_reply="?(?P<requested>[01])"? '
+    r'destination="(?P<destination>[^"]*)" \((?P<target>(?:(?!\); rule ).)*)\)'
+    r"(?:; rule (?P<rule>.+))?"
+)
+OWN: Final = re.compile(
+    r'(?P<permitted>Would refuse.*?)?[Cc]onnection "(?P<sender>[^"]*)"(?: \((?P<source>.*)\))?'
+    r' (?:is not allowed )?to own the service "(?P<name>[^"]*)"'
+    r"(?:.*?; rule (?P<rule>.+))?"
+)
+PROCESS: Final = re.compile(r'uid=(?P<uid>\d+)(?: pid=(?P<pid>\d+))?(?: comm="(?P<comm>.*?)")?')
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One of the two that a line names: as much as is known of it."""
+
+    name: str | None
+    uid: int | None = None
+    pid: int | None = None
+    comm: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """Something that was denied; with `permitted`, that would have been but for a permissive
+    bus. `name` is what somebody wanted to own, and then nothing is known of a message.
+    `rule` is the place of the rule that decided, as the line has it."""
+
+    about: Literal["send", "receive", "own"]
+    permitted: bool
+    sender: Party
+    target: Party = Party(None)
+    name: str = ""
+    type: Type = "method_call"
+    path: str | None = None
+    interface: str | None = None
+    member: str | None = None
+    error: str | None = None
+    requested: bool = False
+    rule: str = ""
+
+
+def find(line: str) -> Denial | None:
+    """The denial that a line tells of, if it does."""
+    if found := MESSAGE.search(line):
+        return message(found.groupdict())
+    if found := OWN.search(line):
+        return owning(found.groupdict())
+    return None
+
+
+def message(words: Mapping[str, str | None]) -> Denial | None:
+    if words["type"] not in NUMBERS:
+        return None
+    return Denial(
+        about=cast(Literal["send", "receive"], words["about"] or "send"),
+        permitted=words["verb"] != "Rejected",
+        sender=party(words["sender"], words["source"]),
+        target=party(words["destination"], words["target"]),
+        type=cast(Type, words["type"]),
+        requested=words["requested"] == "1",
+        path=known(words["path"]),
+        interface=known(words["interface"]),
+        member=known(words["member"]),
+        error=known(words["error"]),
+        rule=words["rule"] or "",
+    )
+
+
+def owning(words: Mapping[str, str | None]) -> Denial:
+    return Denial(
+        about="own",
+        permitted=bool(words["permitted"]),
+        sender=party(words["sender"], words["source"]),
+        name=words["name"] or "",
+        rule=words["rule"] or "",
+    )
+
+
+def party(name: str | None, process: str | None) -> Party:
+    found = PROCESS.search(process or "")
+    if found is None:
+        return Party(known(name))
+    pid = found["pid"]
+    return Party(known(name), int(found["uid"]), int(pid) if pid else None, found["comm"] or "")
+
+
+def known(text: str | None) -> str | None:
+    return None if text is None or text in UNSET else text

@@ -1,0 +1,168 @@
+"""Rules that would allow what a log says was denied: as few and as narrow as it takes, as TOML.
+
+They are for somebody to read before a bus does: a log tells what was tried, not what is right.
+"""
+
+import pwd
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from policy.denial import Denial, Party
+from policy.rule import Rule
+from policy.write_toml import inline, rule_keys, text
+
+MOST_EXAMPLES: Final = 3
+HEAD: Final = """\
+# Drawn from a log: {count} denials. Read each rule before you use it: what was
+# denied may well be what should be.
+"""
+
+
+@final
+@dataclass(slots=True)
+class Lesson:
+    """A rule for one user, how often it would have helped and whom; `doubt` is why it is not
+    to be used as it stands."""
+
+    user: str
+    rule: Rule
+    doubt: str = ""
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def learn(self, example: str) -> None:
+        """One more denial that it would have prevented."""
+        self.count += 1
+        if example not in self.examples:
+            self.examples.append(example)
+
+
+def lessons(denials: Iterable[Denial]) -> list[Lesson]:
+    """One for each thing that each user was denied, those of one user together."""
+    denials = list(denials)
+    names = names_of(denials)
+    found: dict[tuple[str, Rule], Lesson] = {}
+    for denial in denials:
+        lesson = lesson_of(denial, names)
+        kept = found.setdefault((lesson.user, lesson.rule), lesson)
+        kept.learn(example(denial))
+    return sorted(found.values(), key=lambda each: (each.user, bool(each.doubt)))
+
+
+def names_of(denials: Iterable[Denial]) -> dict[str | int, str]:
+    """The one well-known name that a connection or process is known to have or to want."""
+    names: dict[str | int, set[str]] = {}
+    for denial in denials:
+        party = denial.sender if denial.about == "own" else denial.target
+        name = denial.name if denial.about == "own" else party.name
+        if name is not None and not name.startswith(":"):
+            for key in (party.name, party.pid):
+                names.setdefault(key or name, set()).add(name)
+    return {key: known.pop() for key, known in names.items() if len(known) == 1}
+
+
+def lesson_of(denial: Denial, names: Mapping[str | int, str]) -> Lesson:
+    """The narrowest rule that would have allowed it."""
+    if denial.about == "own":
+        doubt = "" if denial.sender.uid is not None else "who? the log does not say"
+        rule = Rule(allow=True, about="own", name=denial.name)
+        return Lesson(user_name(denial.sender), rule, doubt)
+    if denial.about == "send":
+        return sending(denial, names)
+    rule = Rule(
+        allow=True,
+        about="receive",
+        type=denial.type,
+        path=denial.path,
+        interface=denial.interface,
+        member=denial.member,
+        error=denial.error,
+    )
+    return Lesson(user_name(denial.target), rule, reply_doubt(denial))
+
+
+def sending(denial: Denial, names: Mapping[str | int, str]) -> Lesson:
+    """For a message that its sender may not send."""
+    target = denial.target
+    name = target.name
+    broadcast = denial.type == "signal" and name is None
+    if name is None or name.startswith(":"):
+        name = names.get(name or "") or names.get(target.pid or "")
+    doubt = reply_doubt(denial)
+    if name is None and not broadcast and not doubt:
+        doubt = f"to whom? the log knows it only as {target.name or 'nobody'}{process(target)}"
+    rule = Rule(
+        allow=True,
+        about="send",
+        name=None if broadcast else name,
+        type=None if denial.type == "method_call" else denial.type,
+        broadcast=True if broadcast else None,
+        path=denial.path,
+        interface=denial.interface,
+        member=denial.member if denial.interface or denial.path else None,
+        error=denial.error,
+    )
+    return Lesson(user_name(denial.sender), rule, doubt)
+
+
+def reply_doubt(denial: Denial) -> str:
+    if denial.type in ("method_return", "error") and not denial.requested:
+        return "a reply that nobody waited for: it came too late, or is forged"
+    return ""
+
+
+def user_name(party: Party) -> str:
+    """A user's name, or its number where it has none here; "" if the log does not know."""
+    if party.uid is None:
+        return ""
+    try:
+        return pwd.getpwuid(party.uid).pw_name
+    except (KeyError, OverflowError):
+        return str(party.uid)
+
+
+def example(denial: Denial) -> str:
+    """Who was denied it."""
+    party = denial.target if denial.about == "receive" else denial.sender
+    return f"{party.name or 'somebody'}{process(party)}"
+
+
+def process(party: Party) -> str:
+    words = [f"pid {party.pid}"] if party.pid is not None else []
+    words += [" ".join(party.comm.split())] if party.comm.strip() else []
+    return f" ({', '.join(words)})" if words else ""
+
+
+# -------------------------------------------------------------------------------- as TOML
+
+
+def write(learnt: list[Lesson]) -> str:
+    """A file of the TOML form. What is in doubt stands there as a comment."""
+    lines = [HEAD.format(count=sum(each.count for each in learnt))]
+    for user in dict.fromkeys(each.user for each in learnt):
+        lines += [
+            "[[policy]]",
+            f"user = {text(user)}" if user else 'for = "default"',
+            "rules = [",
+        ]
+        for each in learnt:
+            if each.user == user:
+                lines += rule_lines(each)
+        lines += ["]", ""]
+    return "\n".join(lines)
+
+
+def rule_lines(lesson: Lesson) -> Iterator[str]:
+    """One rule and where it comes from."""
+    often = "once" if lesson.count == 1 else f"{lesson.count} times"
+    more = ", ..." if len(lesson.examples) > MOST_EXAMPLES else ""
+    yield f"    # {often}: {printable(', '.join(lesson.examples[:MOST_EXAMPLES]))}{more}"
+    if lesson.doubt:
+        yield f"    # {printable(lesson.doubt)}"
+    yield f"    {'# ' if lesson.doubt else ''}{inline(dict(rule_keys(lesson.rule)))},"
+
+
+def printable(text: str) -> str:
+    """What a log says may be anything; a comment ends with its line."""
+    return "".join(each if each.isprintable() else "?" for each in text)

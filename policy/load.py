@@ -1,0 +1,57 @@
+"""The configuration of one bus from all its files: one that is given, or the standard ones.
+
+Their forms are read elsewhere (policy/draft.py); here is only which files there are.
+"""
+
+import os
+from importlib import import_module
+from typing import Final, Literal
+
+from policy.configuration import Configuration
+from policy.draft import Draft, read
+from policy.rule import Origin
+
+REFERENCE: Final = "/usr/share/dbus-1"  # the reference's own files
+OWN: Final = "/etc/bus1"  # what the administrator says to this bus alone
+
+
+def load(path: str) -> Configuration:
+    """The bus that this file describes, with what it includes. Raises ConfigError, OSError."""
+    draft = Draft(os.path.abspath(path))
+    read(draft)
+    return draft.finish()
+
+
+def standard(bus: Literal["session", "system"]) -> Configuration:
+    """The bus that --session or --system means. Raises ConfigError, OSError.
+
+    What the reference would read (or this program's own text of it where the reference is not
+    installed), and then the administrator's /etc/bus1/session.toml, or system.toml, and all
+    files of /etc/bus1/policy.d. One that is broken there is left out, as in all directories.
+    """
+    draft = Draft(base(bus), bus=bus)
+    read(draft)
+    add(draft, os.path.join(OWN, f"{bus}.toml"))
+    policies = os.path.join(OWN, "policy.d")
+    draft.include_directory(policies, Origin(policies))
+    draft.directories += [OWN, REFERENCE]
+    return draft.finish()
+
+
+def base(bus: str) -> str:
+    """The file to begin with."""
+    path = os.path.join(REFERENCE, f"{bus}.conf")
+    if os.path.exists(path):
+        return path
+    # Not by importlib.resources: it takes longer to import than a whole session bus to load.
+    return os.path.join(import_module("policy.conf").__path__[0], f"{bus}.conf")
+
+
+def add(draft: Draft, path: str) -> None:
+    """Read one more file, if it is there, as if it stood at the end of the draft's."""
+    more = Draft(path, bus=draft.bus, count=draft.count, limits=draft.limits)
+    try:
+        read(more)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    draft.absorb(more)

@@ -1,0 +1,76 @@
+"""`bus1 policy diff`: what changes for whom, and its status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Bus1 = Callable[..., tuple[object, str, str]]
+
+
+def write(path: Path, *rules: str, more: str = "") -> str:
+    inside = "\n".join(rules)
+    path.write_text(
+        f'<busconfig>{more}\n<policy context="default">\n{inside}\n</policy></busconfig>'
+    )
+    return str(path)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    rules = ('<allow own="a.b"/>', '<allow send_destination="a.b"/>')
+    deny = '<deny send_destination="a.b" send_type="method_call" send_interface="i.i"/>'
+    limit = '<limit name="max_message_size">99999</limit>'
+    one = write(tmp_path / "one.conf", *rules)
+    return one, write(tmp_path / "other.conf", *rules, deny, more=limit)
+
+
+def test_the_same_in_other_words(bus1: Bus1, tmp_path: Path, files: tuple[str, str]) -> None:
+    other = write(
+        tmp_path / "a.conf",
+        '<allow send_destination="a.b"/>',
+        '<allow own="a.b"/>',
+        '<deny own="x"/>',
+    )
+    assert bus1("policy", "diff", files[0], other) == (0, "Both allow and set the same.\n", "")
+    status, out, _ = bus1("policy", "diff", files[0], other, "--json")
+    assert (status, json.loads(out)) == (0, {"changes": [], "settings": []})
+
+
+def test_what_changed(bus1: Bus1, files: tuple[str, str]) -> None:
+    one, other = files
+    status, out, err = bus1("policy", "diff", one, other)
+    assert (status, err) == (1, "")
+    assert out.replace(one, "ONE").replace(other, "OTHER") == (
+        "- now denied: everybody: send to a.b\n"
+        "    method call i.i\n"
+        "    any other call without interface\n"
+        '      was allowed by <allow send_destination="a.b"/>  ONE:4\n'
+        '      now denied by <deny send_destination="a.b" send_type="method_call" '
+        'send_interface="i.i"/>  OTHER:5\n'
+        "\n"
+        "~ max_message_size: 33554432 -> 99999\n"
+    )
+
+
+def test_for_programs(bus1: Bus1, files: tuple[str, str]) -> None:
+    status, out, _ = bus1("policy", "diff", *reversed(files), "--json")
+    found = json.loads(out)
+    assert status == 1
+    assert found["settings"] == [
+        {"name": "max_message_size", "before": 99999, "after": 2**25},
+    ]
+    (change,) = found["changes"]
+    assert (change["about"], change["names"], change["people"]) == ("send", ["a.b"], ["everybody"])
+    assert (change["before"]["outcome"], change["after"]["outcome"]) == ("denied", "allowed")
+    assert change["before"]["rule"]["line"] == 5
+
+
+def test_what_is_installed(bus1: Bus1) -> None:
+    assert bus1("policy", "diff", "system", "system")[0] == 0
+    status, out, _ = bus1("policy", "diff", "system", "session")
+    assert status == 1
+    assert "~ type: system -> session\n" in out

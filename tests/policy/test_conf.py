@@ -1,0 +1,132 @@
+"""The shipped configuration means what the reference's does, in both forms; the units are sound."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from policy import sheet
+from policy.configuration import Configuration
+from policy.limits import Limits
+from policy.load import load
+from policy.sheet import Inclusion, Part, Sheet
+
+CONF = Path(__file__).parents[2] / "conf"
+REFERENCE = Path("/usr/share/dbus-1")
+POLICY1 = "org.bus1.Policy1"
+
+
+def without_own(configuration: Configuration) -> Configuration:
+    """Without the section for what only this bus has."""
+    kept = tuple(
+        section
+        for section in configuration.policy
+        if [rule.interface for rule in section.rules] != [POLICY1]
+    )
+    return Configuration(
+        **{name: getattr(configuration, name) for name in configuration.__slots__}
+        | {"policy": kept}
+    )
+
+
+@pytest.mark.parametrize("bus", ["session", "system"])
+@pytest.mark.parametrize("form", ["conf", "toml"])
+def test_it_means_what_the_reference_says(bus: str, form: str) -> None:
+    ours, theirs = load(str(CONF / f"{bus}.{form}")), load(str(REFERENCE / f"{bus}.conf"))
+    assert without_own(ours) == theirs
+    assert ours.sources[1:] == theirs.sources[1:]
+    assert set(ours.directories) == set(theirs.directories)
+    assert (ours == theirs) == (bus == "session")
+
+
+def resolved(file: Sheet, folder: Path) -> Sheet:
+    """With all paths absolute, as if it stood in this folder."""
+
+    def include(each: Inclusion) -> Inclusion:
+        path = each.path if each.selinux_root_relative else str(folder / each.path)
+        kinds = each.directory, each.ignore_missing, each.if_selinux_enabled
+        return Inclusion(path.rstrip("/"), *kinds, each.selinux_root_relative)
+
+    return Sheet(tuple(Part(tuple(map(include, p.includes)), p.said) for p in file.parts), file.bus)
+
+
+def test_session_includes_what_the_reference_includes_and_where_it_does() -> None:
+    theirs = resolved(sheet.alone(str(REFERENCE / "session.conf")), REFERENCE)
+    for form in ("conf", "toml"):
+        assert resolved(sheet.alone(str(CONF / f"session.{form}")), CONF) == theirs
+
+
+def test_both_forms_of_the_system_bus_include_the_same() -> None:
+    xml, toml = (resolved(sheet.alone(str(CONF / f"system.{f}")), CONF) for f in ("conf", "toml"))
+    theirs = resolved(sheet.alone(str(REFERENCE / "system.conf")), REFERENCE)
+    included = {each for part in theirs.parts for each in part.includes}
+    assert {each for part in xml.parts for each in part.includes} == included
+    assert {each for part in toml.parts for each in part.includes} == included
+
+
+def test_only_root_may_ask_the_system_bus_for_its_policy() -> None:
+    found = [
+        (str(section), rule.allow)
+        for section in load(str(CONF / "system.conf")).policy
+        for rule in section.rules
+        if rule.interface == POLICY1
+    ]
+    assert found == [("user root", True)]
+
+
+def test_each_limit_of_the_system_bus_is_explained_with_its_default() -> None:
+    text = (CONF / "system.toml").read_text()
+    for name in Limits.__slots__:
+        assert name in text
+        explained = f"#   {name} = "
+        if explained in text:
+            number = text.partition(explained)[2].split()[0]
+            assert int(number) == getattr(Limits(), name)
+
+
+# ---------------------------------------------------------------------------- systemd
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@pytest.mark.parametrize(("unit", "options"), [("bus1", []), ("bus1-session", ["--user"])])
+def test_systemd_finds_nothing_wrong_with_the_units(
+    tmp_path: Path, unit: str, options: list[str]
+) -> None:
+    program = shutil.which("true") or "/bin/true"
+    paths = []
+    for name in (f"{unit}.service", f"{unit}.socket"):
+        text = (CONF / name).read_text()
+        for installed in ("/usr/bin/bus1-daemon", "/usr/bin/busctl", "/usr/bin/systemctl"):
+            text = text.replace(installed, program)
+        paths.append(tmp_path / name)
+        paths[-1].write_text(text)
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(0o700)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *options, *paths],
+        env=os.environ | {"XDG_RUNTIME_DIR": str(runtime)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = [line for line in done.stderr.splitlines() if "bus1" in line]
+    assert (done.returncode, said) == (0, [])
+
+
+@pytest.mark.parametrize(("unit", "bus"), [("bus1", "system"), ("bus1-session", "session")])
+def test_the_units_start_the_bus_as_distributions_start_theirs(unit: str, bus: str) -> None:
+    text = (CONF / f"{unit}.service").read_text()
+    (start,) = (line for line in text.splitlines() if line.startswith("ExecStart="))
+    assert start.split()[1:] == [
+        f"--{bus}",
+        "--address=systemd:",
+        "--nofork",
+        "--nopidfile",
+        "--systemd-activation",
+        "--syslog-only",
+    ]

@@ -1,0 +1,92 @@
+"""The log's line says what is other, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.transport.changes import fixed, summary
+from bridge.transport.settings import Loaded
+from policy.configuration import Configuration, Quota, Rate
+from policy.limits import Limits
+from policy.rule import NOWHERE, Origin, Rule, Section
+from tests.transport.running import loaded
+
+A = Rule(allow=True, about="own", name="a.a")
+B = Rule(allow=True, about="own", name="b.b")
+QUOTA = Quota("root", None, (("max_names_per_connection", 1),), NOWHERE)
+
+
+def said(*pair: Configuration) -> str:
+    old, new = map(loaded, pair)
+    return summary(old, new)
+
+
+def ruled(*rules: Rule, who: str = "") -> Configuration:
+    return Configuration(policy=(Section("user" if who else "default", who, rules),))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ((), (), "nothing changed"),
+        ((A,), (A, B), "rules: 1 more"),
+        ((A, B), (A,), "rules: 1 fewer"),
+        ((A,), (B, B), "rules: 2 more, 1 fewer"),
+        ((A, B), (B, A), "rules: in another order"),
+        ((A,), (replace(A, origin=Origin("f", 9)),), "nothing changed"),
+    ],
+)
+def test_rules(old: tuple[Rule, ...], new: tuple[Rule, ...], expected: str) -> None:
+    assert said(ruled(*old), ruled(*new)) == expected
+
+
+def test_the_same_rule_for_somebody_else_is_another() -> None:
+    assert said(ruled(A, who="0"), ruled(A, who="1")) == "rules: 1 more, 1 fewer"
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        ({"limits": Limits(reply_timeout=5)}, "limit reply_timeout none -> 5"),
+        ({"permissive": True}, "permissive off -> on"),
+        ({"slow_receivers": "disconnect"}, "slow_receivers drop -> disconnect"),
+        ({"connection_rate": Rate(2.5, 9)}, "connection_rate none -> 2.5/s, at most 9 at once"),
+        ({"selinux": (("a.b", "c"),)}, "selinux changed"),
+        ({"quotas": (QUOTA, QUOTA)}, "quotas: 2 more"),
+        (
+            {"limits": Limits(auth_timeout=1, max_message_unix_fds=2), "permissive": True},
+            "limit max_message_unix_fds 16 -> 2; limit auth_timeout 30000 -> 1;"
+            " permissive off -> on",
+        ),
+        ({"type": "system", "listen": ("unix:path=/x",)}, "nothing changed"),
+    ],
+)
+def test_settings(new: dict[str, Any], expected: str) -> None:
+    assert said(Configuration(), Configuration(**new)) == expected
+
+
+def test_files() -> None:
+    def seen(**files: int) -> Loaded:
+        configuration = Configuration(sources=tuple(files), directories=("/d",))
+        return replace(
+            loaded(configuration),
+            stamps={"/d": (len(files),)} | {name: (at,) for name, at in files.items()},
+        )
+
+    assert summary(seen(a=1), seen(a=1)) == "nothing changed"
+    assert summary(seen(a=1), seen(a=2)) == "1 file changed"
+    assert summary(seen(a=1, b=1, c=1), seen(a=2, b=1, d=1)) == "3 files changed"
+
+
+def test_what_is_fixed() -> None:
+    start = Configuration(type="session", listen=("unix:path=/a", "unix:path=/b"))
+    assert fixed(start, start) == []
+    assert fixed(start, replace(start, permissive=True, limits=Limits(auth_timeout=1))) == []
+    assert fixed(start, replace(start, listen=("x",), syslog=True, user="root")) == [
+        "user is read only at the start: it stays none",
+        "listen is read only at the start: it stays unix:path=/a unix:path=/b",
+        "syslog is read only at the start: it stays off",
+    ]
