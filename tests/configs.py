@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from policy.configuration import Configuration
-from policy.load import load
+from policy.files.load import load
 from tests.buses import environment, first_line, need, started
 
 LISTEN = "<listen>unix:tmpdir=/tmp</listen>"

@@ -29,8 +29,8 @@ from bridge.transport.process import (
 from bridge.transport.settings import Loaded, Read, Settings, load, reason
 from bridge.transport.user import User, become, find_user
 from policy.configuration import ConfigError, Configuration
-from policy.load import load as load_file
-from policy.load import standard
+from policy.files.load import load as load_file
+from policy.files.load import standard
 
 SESSION: Final = "--session"
 OFFERED: Final = ("EXTERNAL", "ANONYMOUS")

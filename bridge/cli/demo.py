@@ -25,7 +25,7 @@ from bridge.transport.launch import listen, new_guid
 from bridge.transport.server import Server
 from bridge.transport.settings import Settings, load
 from bus1 import Message as Delivery
-from policy.load import standard
+from policy.files.load import standard
 
 session = partial(standard, "session")
 

@@ -11,9 +11,9 @@ from bridge.wire.protocol import DRIVER
 from policy import explain
 from policy.configuration import Configuration
 from policy.explain import Finding
-from policy.inquiry import Inquiry, Person
 from policy.report import finding_record, rule_record
 from policy.rule import NUMBERS
+from policy.study.inquiry import Inquiry, Person
 from policy.verdict import Standing
 
 # The keys of a question, with the types of their values.

@@ -298,8 +298,7 @@ class Router:
         last = None
         passes = True
         reached: list[Client] | None = None  # made only if somebody is barred
-        asked = 0
-        for client in receivers:
+        for asked, client in enumerate(receivers):
             if last is None or client.standing is not last:
                 passes = self.gate.reaches(sender, client, frame)
                 last = client.standing
@@ -307,7 +306,6 @@ class Router:
                 reached = receivers[:asked]
             elif passes and reached is not None:
                 reached.append(client)
-            asked += 1
         self.send(sender, receivers if reached is None else reached, frame)
 
     def send(self, sender: Client | None, receivers: list[Client], frame: Frame) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from policy.configuration import Configuration
-from policy.draft import FORMS
+from policy.files.draft import FORMS
 
 # Of a directory, what counts in it: names of files, or ANY_FILE for all that have a form.
 Places = dict[str, set[str]]

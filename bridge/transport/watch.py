@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Final, final
 
 from bridge.transport.files import ANY_FILE, Places
-from policy.draft import FORMS
+from policy.files.draft import FORMS
 
 # inotify(7)
 ATTRIB, CLOSE_WRITE, MOVED_FROM, MOVED_TO = 0x4, 0x8, 0x40, 0x80

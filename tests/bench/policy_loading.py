@@ -20,7 +20,7 @@ SERVICE = "org.bluez"
 LOAD = """
 import sys, time
 begun = time.perf_counter()
-from policy.load import load
+from policy.files.load import load
 from policy.people import People
 from policy.policy import Policy
 imported = time.perf_counter()

@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from policy import write_toml, write_xml
 from policy.configuration import Configuration
-from policy.load import load
-from policy.sheet import Sheet, alone
+from policy.files import write_toml, write_xml
+from policy.files.load import load
+from policy.files.sheet import Sheet, alone
 from tests.buses import KINDS, ROOT, Bus, missing, start
 from tests.packages import fetch, system
 from tests.packages.asked import Asked

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from policy.configuration import STANDARD_SESSION, STANDARD_SYSTEM, Configuration, Quota, Rate
+from policy.files.sheet import Inclusion, Part, Sheet
 from policy.limits import HIGHEST, NAMES, OWN, Limits
 from policy.rule import MOST_FDS, NOWHERE, About, Argument, Context, Rule, Section
-from policy.sheet import Inclusion, Part, Sheet
 
 # What XML 1.0 can hold; tabs and line ends included, which have to be written with care.
 CHARACTERS = st.characters(

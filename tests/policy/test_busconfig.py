@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from policy.busconfig import read
 from policy.configuration import ConfigError, Configuration
-from policy.draft import LONGEST, Draft
+from policy.files.busconfig import read
+from policy.files.draft import LONGEST, Draft
+from policy.files.load import load
 from policy.limits import HIGHEST, NAMES, OWN, WITHOUT_EFFECT, Limits
-from policy.load import load
 from policy.rule import Rule
 from tests.configs import LISTEN, busconfig, daemon, loaded, skipped_by_daemon, written
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from policy.configuration import ConfigError
-from policy.load import load
+from policy.files.load import load
 from tests.buses import missing
 from tests.configs import LISTEN, busconfig, daemon, written
 

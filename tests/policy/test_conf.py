@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from policy import sheet
 from policy.configuration import Configuration
+from policy.files import sheet
+from policy.files.load import load
+from policy.files.sheet import Inclusion, Part, Sheet
 from policy.limits import Limits
-from policy.load import load
-from policy.sheet import Inclusion, Part, Sheet
 
 CONF = Path(__file__).parents[2] / "conf"
 REFERENCE = Path("/usr/share/dbus-1")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from policy import sheet, write_toml, write_xml
-from policy.toml_rules import MessageTable, OwnTable, ReceiveTable, SendTable, Table
-from policy.toml_schema import FileTable, IncludeTable, QuotaTable, SectionTable
+from policy.files import sheet, write_toml, write_xml
+from policy.files.toml_rules import MessageTable, OwnTable, ReceiveTable, SendTable, Table
+from policy.files.toml_schema import FileTable, IncludeTable, QuotaTable, SectionTable
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 EXAMPLES = re.findall(r"^```toml\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from policy.clause import Clause, Question
-from policy.cover import covers, meet
 from policy.rule import MOST_FDS, NUMBERS, Argument, Rule
+from policy.study.cover import covers, meet
 from policy.verdict import covers as covers_name
 from tests.policies import rule
 

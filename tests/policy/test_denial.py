@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.denial import Denial, Party, find
+from policy.study.denial import Denial, Party, find
 
 LINE = (
     'Rejected send message, 1 matched rules; type="method_call", sender=":1.5" (uid=1000 pid=42 '

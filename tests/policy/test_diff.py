@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy import diff
 from policy.configuration import Configuration
-from policy.diff import ANY_NAME, EVERYBODY, OTHERS, Change, changes
 from policy.explain import messages
-from policy.inquiry import Inquiry, Person
 from policy.limits import Limits
 from policy.rule import Argument, Rule, Section
+from policy.study import diff
+from policy.study.diff import ANY_NAME, EVERYBODY, OTHERS, Change, changes
+from policy.study.inquiry import Inquiry, Person
 from tests.policies import only, policy, rule, rules
 
 A = rule(True, "send", name="a.b", interface="i.i", member="M")

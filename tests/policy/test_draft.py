@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from policy import draft
 from policy.configuration import ConfigError, Configuration
-from policy.load import load
+from policy.files import draft
+from policy.files.load import load
 from tests.configs import LISTEN, busconfig, written
 
 OWN = '<policy context="default"><allow own="{0}"/></policy>'

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from policy.denial import Denial, Party
 from policy.explain import messages, owning
-from policy.inquiry import Inquiry, Person
-from policy.learn import lessons, write
-from policy.load import load
+from policy.files.load import load
 from policy.rule import Rule
+from policy.study.denial import Denial, Party
+from policy.study.inquiry import Inquiry, Person
+from policy.study.learn import lessons, write
 from tests.policies import policy
 
 ROOT = Party(":1.1", 0, 1, "init")

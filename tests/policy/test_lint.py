@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.configuration import Configuration
-from policy.diff import changes
-from policy.lint import lint
-from policy.load import load
-from policy.remark import Remark
+from policy.files.load import load
 from policy.rule import Origin, Rule, Section
+from policy.study.diff import changes
+from policy.study.lint import lint
+from policy.study.remark import Remark
 from tests.policies import only
 
 HEAD = "<busconfig>\n<type>{}</type><listen>unix:path=/x</listen><includedir>more</includedir>\n"

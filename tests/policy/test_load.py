@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from policy import load
 from policy.configuration import ConfigError, Configuration
+from policy.files import load
 
 REFERENCE = "<busconfig><type>session</type><listen>unix:path=/r</listen></busconfig>"
 
@@ -135,7 +135,7 @@ def test_the_session_bus_loads_without_what_it_does_not_need() -> None:
     """A session bus starts with every test of every test suite: no slow imports."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from policy.load import standard; standard('session')\n"
+        "from policy.files.load import standard; standard('session')\n"
         "slow = {'pydantic', 'typer', 'rich', 'dbus_fast', 'tomllib', 'importlib.resources'}\n"
         "print(sorted(slow & sys.modules.keys()))"
     )

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from policy.load import load
+from policy.files.load import load
+from policy.files.rule_attributes import ALONE, LOG, MODIFIERS, NAMES, RECEIVE, SEND, rule
 from policy.rule import MOST_FDS, Origin, Rule
-from policy.rule_attributes import ALONE, LOG, MODIFIERS, NAMES, RECEIVE, SEND, rule
 from tests.configs import busconfig, skipped_by_daemon, written
 
 HERE = Origin("test", 1)

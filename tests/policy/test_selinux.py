@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from policy import selinux
-from policy.load import load
+from policy.files import selinux
+from policy.files.load import load
 from tests.configs import busconfig, written
 
 SAYS = '<include if_selinux_enabled="yes" selinux_root_relative="yes">contexts/a.conf</include>'

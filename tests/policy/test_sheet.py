@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from policy import sheet
 from policy.configuration import Configuration
+from policy.files import sheet
+from policy.files.sheet import Inclusion, Part, Sheet
 from policy.limits import Limits
-from policy.sheet import Inclusion, Part, Sheet
 
 XML = """<busconfig>
   <user>a</user>

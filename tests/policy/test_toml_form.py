@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policy.configuration import ConfigError, Configuration, Quota, Rate
-from policy.load import load
+from policy.files.load import load
 from policy.rule import NOWHERE, Argument, Rule, Section
 
 LISTEN = 'listen = ["unix:tmpdir=/tmp"]\n'
@@ -258,7 +258,7 @@ def test_a_file_that_may_be_missing_may_be(tmp_path: Path) -> None:
 def test_files_for_selinux_do_not_count_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("policy.selinux.enabled", lambda: False)
+    monkeypatch.setattr("policy.files.selinux.enabled", lambda: False)
     text = 'include = [{ path = "x", if_selinux_enabled = true, selinux_root_relative = true }]\n'
     assert read(tmp_path, text + LISTEN)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.toml_lines import Place, places
+from policy.files.toml_lines import Place, places
 
 # Values as they may be written: the text, and how many lines it goes on for.
 SCALARS = [

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from policy import sheet
 from policy.configuration import Configuration
-from policy.load import load
+from policy.files import sheet
+from policy.files.load import load
+from policy.files.sheet import Sheet
+from policy.files.write_toml import write
 from policy.rule import Rule, Section
-from policy.sheet import Sheet
-from policy.write_toml import write
 from tests.policy.configurations import configurations, sheets
 
 SLOW = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=60)

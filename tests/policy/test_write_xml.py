@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from policy import sheet, write_toml
 from policy.configuration import Configuration, Quota, Rate
+from policy.files import sheet, write_toml
+from policy.files.load import load
+from policy.files.sheet import Sheet
+from policy.files.write_xml import Unsayable, write
 from policy.limits import Limits
-from policy.load import load
 from policy.rule import Argument, Origin, Rule, Section
-from policy.sheet import Sheet
-from policy.write_xml import Unsayable, write
 from tests.policy.configurations import configurations, sheets
 
 SLOW = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=60)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, cast, final
 
 from bridge.cli.policy.files import Trouble
-from policy.denial import Denial, find
-from policy.inquiry import BUS, Inquiry, Person, groups_of, message, owners
 from policy.people import find_group, find_user
 from policy.policy import Policy
 from policy.rule import NUMBERS, Type
+from policy.study.denial import Denial, find
+from policy.study.inquiry import BUS, Inquiry, Person, groups_of, message, owners
 
 ACTIONS: Final = ("send", "broadcast", "own", "connect")
 USAGE: Final = "send NAME [INTERFACE.MEMBER] [/PATH], broadcast INTERFACE.MEMBER [/PATH], own NAME"

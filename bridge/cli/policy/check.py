@@ -9,8 +9,8 @@ from bridge.cli.policy.files import Bus, configured, fragment, refusal, together
 from bridge.cli.policy.screen import Screen, print_json
 from policy.configuration import ConfigError, Configuration
 from policy.limits import Limits
-from policy.lint import lint
-from policy.remark import LEVELS, Level, Remark
+from policy.study.lint import lint
+from policy.study.remark import LEVELS, Level, Remark
 
 COLOURS: Final = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 

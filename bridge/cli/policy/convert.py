@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from bridge.cli.policy.files import Trouble
-from policy import write_toml, write_xml
-from policy.sheet import alone
+from policy.files import write_toml, write_xml
+from policy.files.sheet import alone
 
 FORMS = ("toml", "xml")
 

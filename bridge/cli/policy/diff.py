@@ -6,8 +6,8 @@ from rich.table import Column, Table
 
 from bridge.cli.policy.files import named
 from bridge.cli.policy.screen import COLOURS, Screen, print_json
-from policy.diff import Change, Decision, Setting, changes, settings
 from policy.report import rule_record, rule_text
+from policy.study.diff import Change, Decision, Setting, changes, settings
 
 SHOWN: Final = 12  # messages of one change
 VERBS: Final = {"send": "send to", "receive": "receive from", "own": "own", "connect": "connect"}

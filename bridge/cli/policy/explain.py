@@ -7,12 +7,12 @@ from bridge.cli.policy.asking import Asked, Options, ask, ask_again, user_words
 from bridge.cli.policy.files import Bus, configured
 from bridge.cli.policy.screen import COLOURS, Screen, print_json, where
 from policy.explain import Finding, connecting, messages, owning
-from policy.inquiry import bus_user, more_particular
 from policy.people import People
 from policy.policy import Policy
-from policy.questions import KINDS, describe
 from policy.report import finding_record, rule_record
 from policy.rule import Rule
+from policy.study.inquiry import bus_user, more_particular
+from policy.study.questions import KINDS, describe
 
 Record = dict[str, Any]
 SHOWN = 8  # rules that decide about other messages

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Final, Literal, final
 
 from policy.configuration import ConfigError, Configuration
-from policy.draft import Draft, read
+from policy.files.draft import Draft, read
+from policy.files.load import standard
 from policy.limits import Limits
-from policy.load import standard
-from policy.remark import Remark
 from policy.rule import Origin
+from policy.study.remark import Remark
 
 Bus = Literal["session", "system"]
 BUSES: Final[tuple[Bus, ...]] = ("session", "system")

@@ -6,9 +6,9 @@ from typing import Any
 
 from bridge.cli.policy.files import Trouble
 from bridge.cli.policy.screen import print_json
-from policy.denial import find
-from policy.learn import Lesson, lessons, write
 from policy.report import rule_text
+from policy.study.denial import find
+from policy.study.learn import Lesson, lessons, write
 
 
 def learn(log: str, as_json: bool) -> int:

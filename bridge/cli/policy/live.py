@@ -11,7 +11,7 @@ from dbus_fast.aio import MessageBus
 
 from bridge.cli.policy.asking import Options, group, inquiry, user
 from bridge.cli.policy.files import Trouble
-from policy.inquiry import BUS, Inquiry, groups_of
+from policy.study.inquiry import BUS, Inquiry, groups_of
 
 PATH: Final = "/org/freedesktop/DBus"
 INTERFACE: Final = "org.bus1.Policy1"

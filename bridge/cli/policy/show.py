@@ -6,12 +6,12 @@ from typing import Any, Final
 from bridge.cli.policy.asking import user, user_words
 from bridge.cli.policy.screen import Screen, print_json
 from policy.configuration import Configuration
-from policy.inquiry import groups_of, owners
-from policy.lint import placed
 from policy.people import People, find_group, find_user
 from policy.policy import Policy
 from policy.report import rule_record
 from policy.rule import ANYBODY, Rule, Section
+from policy.study.inquiry import groups_of, owners
+from policy.study.lint import placed
 from policy.verdict import covers
 
 TITLES: Final = {

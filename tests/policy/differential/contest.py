@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
-from policy.load import load
+from policy.files.load import load
 from policy.people import People
 from policy.policy import Policy
 from tests.policy.differential import visitors

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
-from policy import rule_attributes
 from policy.configuration import STANDARD_SESSION, STANDARD_SYSTEM, Apparmor
-from policy.draft import Draft
+from policy.files import rule_attributes
+from policy.files.draft import Draft
 from policy.integer import begins
 from policy.limits import HIGHEST, NAMES, OWN, WITHOUT_EFFECT
 from policy.rule import Context, Origin

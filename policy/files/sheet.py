@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, final
 
 from policy.configuration import Configuration
-from policy.draft import OWN, Draft, read
+from policy.files.draft import OWN, Draft, read
 from policy.limits import Limits
 from policy.rule import NOWHERE, Origin
 

@@ -15,10 +15,10 @@ from policy.configuration import (
     Complaint,
     Configuration,
 )
+from policy.files.sheet import Inclusion, Part, Sheet, whole
 from policy.limits import OWN
 from policy.report import attributes
 from policy.rule import ANYBODY, Origin, Rule, Section
-from policy.sheet import Inclusion, Part, Sheet, whole
 
 DOCTYPE: Final = (
     '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"\n'

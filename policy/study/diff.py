@@ -11,11 +11,11 @@ from typing import Final, final
 from policy.clause import Clause, Question
 from policy.configuration import Configuration
 from policy.explain import connecting
-from policy.inquiry import BUS, NAME, NOBODY, Inquiry, Person, bus_user, groups_of
 from policy.people import People, find_group, find_user
 from policy.policy import Policy
-from policy.questions import describe, questions
 from policy.rule import ANYBODY, About, Rule, Section
+from policy.study.inquiry import BUS, NAME, NOBODY, Inquiry, Person, bus_user, groups_of
+from policy.study.questions import describe, questions
 from policy.verdict import Access
 
 OTHERS: Final = "anybody else"

@@ -12,10 +12,10 @@ from typing import Any, Final, final
 from pydantic import ValidationError
 
 from policy.configuration import STANDARD_SESSION, STANDARD_SYSTEM, ConfigError, Quota, Rate
-from policy.draft import Draft
+from policy.files.draft import Draft
+from policy.files.toml_lines import Place, places
+from policy.files.toml_schema import FileTable, IncludeTable, PartTable, QuotaTable, SectionTable
 from policy.rule import Section
-from policy.toml_lines import Place, places
-from policy.toml_schema import FileTable, IncludeTable, PartTable, QuotaTable, SectionTable
 
 # What a part sets, and what it adds to, under the same names as in a draft.
 SET: Final = (

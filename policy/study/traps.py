@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from policy.configuration import Configuration
-from policy.cover import REPLIES
-from policy.remark import Remark
 from policy.report import rule_text
 from policy.rule import Rule, Section
+from policy.study.cover import REPLIES
+from policy.study.remark import Remark
 
 Check = Callable[[Configuration, Section, Rule], Remark | None]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from policy.configuration import Configuration, Quota
+from policy.files.sheet import Inclusion, Part, Sheet, whole
 from policy.rule import MOST_FDS, Rule, Section
-from policy.sheet import Inclusion, Part, Sheet, whole
 
 # What is written above all tables, in this order.
 PLAIN: Final = (

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from policy import otherbus, traps
 from policy.clause import Clause
 from policy.configuration import Complaint, Configuration
-from policy.cover import applies_to_all, covers, meet
 from policy.people import People
 from policy.policy import Policy
-from policy.remark import Remark
 from policy.report import rule_text
 from policy.rule import MOST_FDS, Rule, Section, Type
+from policy.study import otherbus, traps
+from policy.study.cover import applies_to_all, covers, meet
+from policy.study.remark import Remark
 
 # The order of contexts (dbus-daemon(1), "policy"); group and user sections have none among them.
 ORDER: Final = ("default", "group", "user", "at_console", "mandatory")

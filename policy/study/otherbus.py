@@ -9,9 +9,9 @@ from typing import Final
 
 from policy.configuration import Configuration
 from policy.limits import Limits
-from policy.remark import Remark
 from policy.report import rule_text
 from policy.rule import Origin, Rule
+from policy.study.remark import Remark
 
 CODE: Final = "dbus-broker"
 USED_LIMITS: Final = (

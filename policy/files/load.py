@@ -1,6 +1,6 @@
 """The configuration of one bus from all its files: one that is given, or the standard ones.
 
-Their forms are read elsewhere (policy/draft.py); here is only which files there are.
+Their forms are read elsewhere (policy/files/draft.py); here is only which files there are.
 """
 
 import os
@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Final, Literal
 
 from policy.configuration import Configuration
-from policy.draft import Draft, read
+from policy.files.draft import Draft, read
 from policy.rule import Origin
 
 REFERENCE: Final = "/usr/share/dbus-1"  # the reference's own files

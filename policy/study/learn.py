@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from policy.denial import Denial, Party
+from policy.files.write_toml import inline, rule_keys, text
 from policy.rule import Rule
-from policy.write_toml import inline, rule_keys, text
+from policy.study.denial import Denial, Party
 
 MOST_EXAMPLES: Final = 3
 HEAD: Final = """\

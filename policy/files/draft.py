@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import count
 from typing import Any, Final
 
-from policy import selinux
 from policy.configuration import (
     Apparmor,
     Complaint,
@@ -20,6 +19,7 @@ from policy.configuration import (
     Rate,
     SlowReceivers,
 )
+from policy.files import selinux
 from policy.limits import Limits
 from policy.rule import Origin, Section
 
@@ -210,9 +210,9 @@ def is_missing(error: ConfigError) -> bool:
 def reader(path: str) -> Callable[[Draft, bytes], None]:
     """What reads a file of this name. TOML's reader is slow to import, so only if it is used."""
     if path.endswith(".toml"):
-        from policy import toml_form
+        from policy.files import toml_form
 
         return toml_form.read
-    from policy import busconfig
+    from policy.files import busconfig
 
     return busconfig.read

@@ -6,7 +6,7 @@ read for them; entities that the file declares itself are good, as long as they 
 longer than a file may be. Where this differs from dbus-daemon:
 
 * files of a directory are read in the order of their names, there in no order;
-* files can include each other only so deep, and be only so many (policy/draft.py);
+* files can include each other only so deep, and be only so many (policy/files/draft.py);
 * with its entities a file may have 1 MiB, there it may grow to 8 MiB and more;
 * what stands in an included file about syslog counts, there it is forgotten.
 """
@@ -16,11 +16,11 @@ from typing import Final, final
 from xml.parsers import expat
 
 from policy.configuration import ConfigError
-from policy.draft import LONGEST, Draft
-from policy.elements import ELEMENTS, POLICY, RULES, Found, whom
+from policy.files.draft import LONGEST, Draft
+from policy.files.elements import ELEMENTS, POLICY, RULES, Found, whom
+from policy.files.rule_attributes import rule
 from policy.people import find_group, find_user
 from policy.rule import ANYBODY, Rule, Section
-from policy.rule_attributes import rule
 
 BLANKS: Final = " \t\r\n"
 BOUNDED: Final = (2, 4)  # since this version expat itself stops entities that grow without end

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from policy.configuration import Apparmor, SlowReceivers
+from policy.files.toml_rules import AnyRule, ConnectTable, Somebody, Table, Text, as_table
 from policy.limits import HIGHEST, NAMES
 from policy.rule import Context
-from policy.toml_rules import AnyRule, ConnectTable, Somebody, Table, Text, as_table
 
 Mechanism = Literal["EXTERNAL", "DBUS_COOKIE_SHA1", "ANONYMOUS"]
 Amount = Annotated[int, Field(ge=0, le=HIGHEST)]

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from policy.clause import Clause
-from policy.inquiry import ERROR, INTERFACE, MEMBER, PATH, Inquiry, message
 from policy.rule import MOST_FDS, Rule
+from policy.study.inquiry import ERROR, INTERFACE, MEMBER, PATH, Inquiry, message
 
 OVERHEARD: Final = "overheard signal"
 
