@@ -76,19 +76,19 @@ class Scene:
     """The demonstration, one act after the other."""
 
     def __init__(self, server: Server, address: str) -> None:
-        self.router = server.router
+        self.hub = server.hub
         self.address = address
         self.console = Console(highlight=False, soft_wrap=True)
         self.clients: dict[str, MessageBus] = {}
         self.heard: dict[str, list[str]] = {name: [] for name in SUBSCRIBERS}
         self.owed: list[str] = []
-        self.witness = self.router.admit(self.router.credentials, False)
+        self.witness = self.hub.admit(self.hub.credentials, False)
 
     async def play(self) -> None:
         began = time.perf_counter()
         self.console.print("[bold]bus1 demo[/]: a private session bus at", self.address)
-        self.router.join(self.witness)
-        self.router.matches.add(Rule.parse(TICK), self.witness)
+        self.hub.join(self.witness)
+        self.hub.matches.add(Rule.parse(TICK), self.witness)
         calculator = await self.gather()
         await self.call()
         await self.broadcast(calculator)
@@ -115,7 +115,7 @@ class Scene:
         table = Table("program", "D-Bus name", "peer", "node", "handles that lead there")
         for name in self.clients:
             client = self.client(name)
-            names = [client.unique, *self.router.names.owned(client)]
+            names = [client.unique, *self.hub.names.owned(client)]
             place = f"node {client.node.id} of peer {client.peer.number}"
             table.add_row(
                 self.paint(name),
@@ -179,12 +179,12 @@ class Scene:
         )
         reply = await self.clients["Ben"].request_name(NAME, NameFlag.REPLACE_EXISTING)
         await self.until(lambda: bool(lost))
-        owner = self.router.names.owner(NAME)
+        owner = self.hub.names.owner(NAME)
         assert owner is not None
         self.console.print(f"  Ben: {reply.name}; {self.paint('service')}: NameLost {lost[0]}")
         self.console.print(
             f"  {NAME} is now {owner.unique}: node {owner.node.id} of peer {owner.peer.number}, "
-            f"next in its queue {', '.join(c.unique for c in self.router.names.queue(NAME)[1:])}"
+            f"next in its queue {', '.join(c.unique for c in self.hub.names.queue(NAME)[1:])}"
         )
 
     async def lose_service(self) -> None:
@@ -219,7 +219,7 @@ class Scene:
 
     def client(self, name: str) -> Client:
         """What the bus knows of a program."""
-        client = self.router.names.owner(self.clients[name].unique_name or "")
+        client = self.hub.names.owner(self.clients[name].unique_name or "")
         assert client is not None
         return client
 

@@ -6,7 +6,7 @@ first, then everybody, then the new owner; the reply to the request comes after 
 
 from typing import Final
 
-from bridge.driver.call import Router
+from bridge.driver.call import Hub
 from bridge.driver.interface import Signal
 from bridge.routing.client import Client
 from bridge.routing.names import Change
@@ -19,36 +19,36 @@ NAME_LOST: Final = Signal("NameLost", "s")
 NAME_ACQUIRED: Final = Signal("NameAcquired", "s")
 
 
-def handover(router: Router, change: Change) -> None:
+def handover(hub: Hub, change: Change) -> None:
     """A well-known name has another owner, or got or lost its only one."""
     name, old, new = change
     for client in (old, new):
         if client is not None:
-            router.allot(client)
+            hub.allot(client)
     if old is not None:
-        tell(router, old, NAME_LOST, name)
-    owner_changed(router, name, unique(old), unique(new))
+        tell(hub, old, NAME_LOST, name)
+    owner_changed(hub, name, unique(old), unique(new))
     if new is not None:
-        tell(router, new, NAME_ACQUIRED, name)
+        tell(hub, new, NAME_ACQUIRED, name)
 
 
-def arrival(router: Router, client: Client) -> None:
+def arrival(hub: Hub, client: Client) -> None:
     """A client got its unique name."""
-    owner_changed(router, client.unique, "", client.unique)
-    tell(router, client, NAME_ACQUIRED, client.unique)
+    owner_changed(hub, client.unique, "", client.unique)
+    tell(hub, client, NAME_ACQUIRED, client.unique)
 
 
-def departure(router: Router, client: Client, changes: list[Change]) -> None:
+def departure(hub: Hub, client: Client, changes: list[Change]) -> None:
     """A client is gone; `changes` are those of its names that had it as their owner.
 
     It hears nothing of it itself: it cannot read any more.
     """
     for name, old, new in changes:
-        owner_changed(router, name, unique(old), unique(new))
+        owner_changed(hub, name, unique(old), unique(new))
         if new is not None:
-            router.allot(new)
-            tell(router, new, NAME_ACQUIRED, name)
-    owner_changed(router, client.unique, client.unique, "")
+            hub.allot(new)
+            tell(hub, new, NAME_ACQUIRED, name)
+    owner_changed(hub, client.unique, client.unique, "")
 
 
 def unique(client: Client | None) -> str:
@@ -56,21 +56,21 @@ def unique(client: Client | None) -> str:
     return "" if client is None else client.unique
 
 
-def owner_changed(router: Router, name: str, old: str, new: str) -> None:
+def owner_changed(hub: Hub, name: str, old: str, new: str) -> None:
     """Tell all whose match rules want it."""
-    router.announce(frame(router, None, NAME_OWNER_CHANGED, name, old, new))
+    hub.announce(frame(hub, None, NAME_OWNER_CHANGED, name, old, new))
 
 
-def tell(router: Router, client: Client, signal: Signal, name: str) -> None:
+def tell(hub: Hub, client: Client, signal: Signal, name: str) -> None:
     """Tell the one whom it concerns, match rule or not."""
-    router.tell(client, frame(router, client.unique, signal, name))
+    hub.tell(client, frame(hub, client.unique, signal, name))
 
 
-def frame(router: Router, destination: str | None, signal: Signal, *body: str) -> Frame:
+def frame(hub: Hub, destination: str | None, signal: Signal, *body: str) -> Frame:
     """One signal of the driver."""
     return build(
         SIGNAL,
-        serial=router.serial(),
+        serial=hub.serial(),
         path=DRIVER_PATH,
         interface=DRIVER,
         member=signal.name,

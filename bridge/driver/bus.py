@@ -31,19 +31,19 @@ def hello(call: Call) -> Body:
     if call.client.active():
         raise Refused(FAILED, "Already handled an Hello message")
     check_room(call)
-    call.router.join(call.client)
+    call.hub.join(call.client)
     call.answer(call.client.unique)
-    announce.arrival(call.router, call.client)
+    announce.arrival(call.hub, call.client)
     return None
 
 
 def check_room(call: Call) -> None:
     """May one more client become active? If not it stays as it is and may try again."""
-    router, uid = call.router, call.client.credentials.uid
-    if router.active >= router.limits.max_completed_connections:
+    hub, uid = call.hub, call.client.credentials.uid
+    if hub.active >= hub.limits.max_completed_connections:
         raise Refused(LIMITS_EXCEEDED, "The maximum number of active connections has been reached")
     most = call.client.limits.max_connections_per_user
-    if router.clients_of(uid) >= most and uid is not None:
+    if hub.clients_of(uid) >= most and uid is not None:
         raise Refused(
             LIMITS_EXCEEDED,
             f"The maximum number of active connections for UID {uid} has been reached",
@@ -53,20 +53,20 @@ def check_room(call: Call) -> None:
 def request_name(call: Call) -> Body:
     """The reply comes last: its caller already knows that it has the name."""
     name, flags = call.arguments
-    call.router.names.check(call.client, name)
-    call.router.gate.check_owning(call.client, name)
+    call.hub.names.check(call.client, name)
+    call.hub.gate.check_owning(call.client, name)
     limit = call.client.limits.max_names_per_connection
-    code, change = call.router.names.request(call.client, name, flags, limit)
+    code, change = call.hub.names.request(call.client, name, flags, limit)
     if change is not None:
-        announce.handover(call.router, change)
+        announce.handover(call.hub, change)
     return (code,)
 
 
 def release_name(call: Call) -> Body:
     (name,) = call.arguments
-    code, change = call.router.names.release(call.client, name)
+    code, change = call.hub.names.release(call.client, name)
     if change is not None:
-        announce.handover(call.router, change)
+        announce.handover(call.hub, change)
     return (code,)
 
 
@@ -84,11 +84,11 @@ def name_has_owner(call: Call) -> Body:
 
 def has_owner(call: Call, name: str) -> bool:
     """The bus owns its own name."""
-    return name == DRIVER or call.router.names.owner(name) is not None
+    return name == DRIVER or call.hub.names.owner(name) is not None
 
 
 def list_names(call: Call) -> Body:
-    return ([DRIVER, *call.router.names.listing()],)
+    return ([DRIVER, *call.hub.names.listing()],)
 
 
 def list_activatable_names(_call: Call) -> Body:
@@ -98,7 +98,7 @@ def list_activatable_names(_call: Call) -> Body:
 def add_match(call: Call) -> Body:
     """The rule holds from the next message on, whoever sends it."""
     (text,) = call.arguments
-    router, client = call.router, call.client
+    hub, client = call.hub, call.client
     limit = client.limits.max_match_rules_per_connection
     if len(client.rules or ()) >= limit:
         raise Refused(
@@ -110,7 +110,7 @@ def add_match(call: Call) -> Body:
     rule = Rule.parse(text)
     if rule.eavesdrop:
         check_may_overhear(call)
-    router.matches.add(rule, client)
+    hub.matches.add(rule, client)
     return ()
 
 
@@ -118,7 +118,7 @@ def check_may_overhear(call: Call) -> None:
     """Whatever the policy says, only root and the bus's own user hear what is for others."""
     client = call.client
     uid = client.credentials.uid
-    if uid is not None and uid in (0, call.router.credentials.uid):
+    if uid is not None and uid in (0, call.hub.credentials.uid):
         return
     raise Refused(
         ACCESS_DENIED,
@@ -129,7 +129,7 @@ def check_may_overhear(call: Call) -> None:
 
 def remove_match(call: Call) -> Body:
     (text,) = call.arguments
-    if not call.router.matches.remove(Rule.parse(text), call.client):
+    if not call.hub.matches.remove(Rule.parse(text), call.client):
         raise Refused(
             MATCH_RULE_NOT_FOUND, "The given match rule wasn't found and can't be removed"
         )
@@ -140,7 +140,7 @@ def get_name_owner(call: Call) -> Body:
     (name,) = call.arguments
     if name == DRIVER:
         return (DRIVER,)
-    owner = call.router.names.owner(name)
+    owner = call.hub.names.owner(name)
     if owner is None:
         raise unowned("owner", name)
     return (owner.unique,)
@@ -151,7 +151,7 @@ def list_queued_owners(call: Call) -> Body:
     (name,) = call.arguments
     if name == DRIVER:
         return ([DRIVER],)
-    queue = call.router.names.queue(name)
+    queue = call.hub.names.queue(name)
     if not queue:
         raise unowned("owners", name)
     return ([client.unique for client in queue],)
@@ -168,12 +168,12 @@ def reload_config(call: Call) -> Body:
         else:
             call.refuse(Refused(FAILED, problem))
 
-    call.router.reloader.request(done)
+    call.hub.reloader.request(done)
     return None
 
 
 def get_id(call: Call) -> Body:
-    return (call.router.guid,)
+    return (call.hub.guid,)
 
 
 INTERFACE: Final = Interface(

@@ -26,8 +26,8 @@ class Reloader(Protocol):
         """Read it, beginning after this; `done` is called then, with what is wrong if it is."""
 
 
-class Router(Protocol):
-    """What the driver asks of the router."""
+class Hub(Protocol):
+    """What the driver asks of the hub."""
 
     names: Names
     matches: Index
@@ -68,7 +68,7 @@ class Router(Protocol):
 class Call(NamedTuple):
     """What a method is called with; `interfaces` are all of the driver's, for those that tell."""
 
-    router: Router
+    hub: Hub
     interfaces: "tuple[Interface, ...]"
     method: "Method"
     client: Client
@@ -83,11 +83,11 @@ class Call(NamedTuple):
         """
         if self.frame.flags & NO_REPLY_EXPECTED and not self.method.gives:
             return
-        self.router.tell(
+        self.hub.tell(
             self.client,
             build(
                 RETURN,
-                serial=self.router.serial(),
+                serial=self.hub.serial(),
                 reply_serial=self.frame.serial,
                 destination=self.client.unique,
                 signature=self.method.gives,
@@ -98,7 +98,7 @@ class Call(NamedTuple):
 
     def refuse(self, refused: Refused) -> None:
         """The answer that is an error, where it comes later than the call."""
-        self.router.refuse(self.client, self.frame, refused)
+        self.hub.refuse(self.client, self.frame, refused)
 
 
 def unowned(wanted: str, name: str) -> Refused:

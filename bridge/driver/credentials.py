@@ -69,8 +69,8 @@ def find(call: Call, wanted: str) -> Credentials:
     """The credentials of whoever owns the name; for the bus's own name, those of the bus."""
     (name,) = call.arguments
     if name == DRIVER:
-        return call.router.credentials
-    owner = call.router.names.owner(name)
+        return call.hub.credentials
+    owner = call.hub.names.owner(name)
     if owner is None:
         raise unowned(wanted, name)
     return owner.credentials

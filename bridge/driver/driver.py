@@ -8,7 +8,7 @@ becomes a message where the router catches it.
 from typing import Final, final
 
 from bridge.driver import announce, peer
-from bridge.driver.call import Call, Router
+from bridge.driver.call import Call, Hub
 from bridge.driver.interface import Directory, Method, directory, visible
 from bridge.driver.tables import INTERFACES
 from bridge.routing.client import Client
@@ -32,8 +32,8 @@ ELSEWHERE: Final = directory(visible(INTERFACES, home=False))
 class Driver:
     """One bus's driver. It keeps nothing itself: names, rules and limits are the router's."""
 
-    def __init__(self, router: Router) -> None:
-        self.router = router
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
 
     def call(self, client: Client, frame: Frame) -> None:
         """A message to the bus itself. Only method calls mean anything to it."""
@@ -41,7 +41,7 @@ class Driver:
             return
         method = find(HOME if frame.path() == DRIVER_PATH else ELSEWHERE, client, frame)
         arguments = unpack(frame) if method.takes else ()
-        call = Call(self.router, INTERFACES, method, client, frame, arguments)
+        call = Call(self.hub, INTERFACES, method, client, frame, arguments)
         body = method.function(call)
         if body is not None:
             call.answer(*body)
@@ -54,25 +54,25 @@ class Driver:
         """
         try:
             method = find_local(frame)
-            body = method.function(Call(self.router, INTERFACES, method, client, frame, ()))
+            body = method.function(Call(self.hub, INTERFACES, method, client, frame, ()))
             kind, error_name, signature = RETURN, None, method.gives
         except Refused as refused:
             kind, error_name, signature, body = ERROR, refused.name, "s", (refused.text,)
         reply = build(
             kind,
-            serial=self.router.serial(),
+            serial=self.hub.serial(),
             reply_serial=frame.serial,
             error_name=error_name,
             sender=None,
             signature=signature,
             body=body or (),
         )
-        self.router.hand(client, reply)
+        self.hub.hand(client, reply)
 
     def left(self, client: Client) -> None:
         """An active client is gone. Its rules go first: the dead do not hear of their own end."""
-        self.router.matches.drop(client)
-        announce.departure(self.router, client, self.router.names.drop(client))
+        self.hub.matches.drop(client)
+        announce.departure(self.hub, client, self.hub.names.drop(client))
 
 
 def find(directory: Directory, client: Client, frame: Frame) -> Method:

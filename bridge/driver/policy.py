@@ -13,7 +13,7 @@ from bridge.routing.errors import ACCESS_DENIED, Refused
 
 def privileged(call: Call) -> None:
     """Rules tell about others: only root and the bus's own user may read them."""
-    if call.client.credentials.uid not in (0, call.router.credentials.uid):
+    if call.client.credentials.uid not in (0, call.hub.credentials.uid):
         raise Refused(ACCESS_DENIED, f"{call.method.name} is for root and the bus's own user")
 
 
@@ -31,19 +31,19 @@ def list_rules(call: Call) -> Body:
     privileged(call)
     from bridge.driver.question import listing
 
-    return (listing(call.router.configuration),)
+    return (listing(call.hub.configuration),)
 
 
 def set_permissive(call: Call) -> Body:
     """Until the next reload that says otherwise: what is denied passes, and is logged."""
     privileged(call)
     (on,) = call.arguments
-    call.router.gate.set_permissive(cast(bool, on), call.client)
+    call.hub.gate.set_permissive(cast(bool, on), call.client)
     return ()
 
 
 def is_permissive(call: Call) -> object:
-    return call.router.gate.permissive
+    return call.hub.gate.permissive
 
 
 INTERFACE: Final = Interface(

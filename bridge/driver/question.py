@@ -37,7 +37,7 @@ def answer(call: Call, table: Mapping[str, tuple[str, object]]) -> str:
     denied = any(not each.allowed for each in findings)
     report = {
         "verdict": "denied" if denied else "allowed",
-        "permissive": call.router.gate.permissive,
+        "permissive": call.hub.gate.permissive,
         "findings": [finding_record(each) for each in findings],
     }
     return json.dumps(report)
@@ -91,7 +91,7 @@ def asked(call: Call, question: dict[str, Any]) -> list[Finding]:
 
 def sender(call: Call, question: dict[str, Any]) -> Standing:
     """Where the one who asks for it stands."""
-    gate = call.router.gate
+    gate = call.hub.gate
     if "sender" in question:
         return gate.standing(find(call, question["sender"]))
     person = Person(
@@ -106,9 +106,9 @@ def sender(call: Call, question: dict[str, Any]) -> Standing:
 def receiver(call: Call, question: dict[str, Any]) -> Standing:
     """Where the one stands who would get it. Of a broadcast, and of a name that nobody has,
     that is somebody with everybody's rules, and with no name but this."""
-    gate = call.router.gate
+    gate = call.hub.gate
     name = question.get("destination")
-    if name is not None and (name == DRIVER or call.router.names.owner(name) is not None):
+    if name is not None and (name == DRIVER or call.hub.names.owner(name) is not None):
         return gate.standing(find(call, name))
     return Person(None, (), () if name is None else (name,)).standing(gate.policy)
 
@@ -117,7 +117,7 @@ def find(call: Call, name: str) -> Client | None:
     """The client that has this name; None: the bus itself. Raises Refused."""
     if name == DRIVER:
         return None
-    client = call.router.names.owner(name)
+    client = call.hub.names.owner(name)
     if client is None:
         raise unowned("standing", name)
     return client

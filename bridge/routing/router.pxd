@@ -2,35 +2,20 @@ cimport cython
 
 from bridge.routing.client cimport Client
 from bridge.routing.gate cimport Gate
+from bridge.routing.hub cimport Hub
 from bridge.routing.match cimport Index
 from bridge.routing.names cimport Names
 from bridge.routing.replies cimport Replies
 from bridge.wire.frame cimport Frame
-from bus1.bus cimport Bus
 from bus1.node cimport Handle
-from bus1.peer cimport Peer
-from bus1.transaction cimport multicast
-from policy.verdict cimport Standing
 
 @cython.final
 cdef class Router:
-    cdef readonly Bus bus
-    cdef readonly object configuration
-    cdef readonly object limits
+    cdef readonly Hub hub
     cdef readonly Gate gate
-    cdef readonly object credentials
-    cdef readonly str guid
-    cdef readonly Peer peer
     cdef readonly Names names
     cdef readonly Index matches
     cdef readonly Replies replies
-    cdef readonly dict users
-    cdef public object driver
-    cdef public object reloader
-    cdef public object cut_off
-    cdef public long long active
-    cdef readonly long long work
-    cdef unsigned int last_serial
     cpdef route(self, Client sender, Frame frame)
     @cython.locals(receiver=Client)
     cdef dispatch(self, Client sender, Frame frame)
@@ -45,12 +30,6 @@ cdef class Router:
     cdef Client receiver(self, Client sender, long long number)
     cdef undirected(self, Client sender, Frame frame)
     cdef bint is_awaited(self, Client sender, Client receiver, Frame frame) except -1
-    @cython.locals(
-        last=Standing, passes=cython.bint, reached=list, asked=Py_ssize_t, client=Client
-    )
-    cdef cast(self, Client sender, list receivers, Frame frame)
-    @cython.locals(peer=Peer, nodes=list, client=Client)
-    cdef send(self, Client sender, list receivers, Frame frame)
     cdef overhear(self, Client sender, Client receiver, Frame frame)
     @cython.locals(handle=Handle)
     cdef Handle right(self, Client sender, Client receiver)

@@ -1,6 +1,8 @@
 cimport cython
 
 from bridge.routing.client cimport Client
+from bridge.routing.hub cimport Hub
+from bridge.routing.notices cimport Notices
 from bridge.routing.router cimport Router
 from bridge.transport.socket cimport receive, send
 from bridge.wire.frame cimport Frame, Framer
@@ -18,7 +20,9 @@ cdef class Connection:
     cdef readonly bint closed
     cdef readonly bint ending
     cdef readonly bint resting
+    cdef Hub hub
     cdef Router router
+    cdef Notices notices
     cdef Framer framer
     cdef Peer peer
     cdef bint named
@@ -28,7 +32,7 @@ cdef class Connection:
     cdef Py_ssize_t offset
     @cython.locals(count=cython.Py_ssize_t)
     cdef read(self)
-    @cython.locals(frame=Frame, framer=Framer, router=Router, enough=cython.longlong, claimed=cython.bint)
+    @cython.locals(frame=Frame, framer=Framer, hub=Hub, router=Router, enough=cython.longlong, claimed=cython.bint)
     cdef dispatch(self)
     cdef end(self)
     cpdef begin(self, bytes data)

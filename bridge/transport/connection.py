@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from bridge.routing.client import Client
 from bridge.routing.errors import Disconnect
+from bridge.routing.hub import Hub
+from bridge.routing.notices import Notices
 from bridge.routing.router import Router
 from bridge.transport.socket import BATCH, Truncated, receive, send
 from bridge.wire.frame import BadMessage, Frame, Framer
@@ -37,7 +39,9 @@ class Connection:
 
     def __init__(self, server: "Server", fd: int, client: Client, framer: Framer) -> None:
         self.server = server
+        self.hub: Hub = server.hub
         self.router: Router = server.router
+        self.notices: Notices = server.notices
         self.fd = fd
         self.client = client
         self.credentials = client.credentials
@@ -89,7 +93,7 @@ class Connection:
             self.server.drop(self, None)  # it is gone, as by ECONNRESET
         except Exception:
             self.server.blame_self(self)
-        flush_ready(self.router.bus)
+        flush_ready(self.hub.bus)
 
     def read(self) -> None:
         """One recvmsg, and every whole message that it completed."""
@@ -102,8 +106,8 @@ class Connection:
     def dispatch(self) -> None:
         """Route what has been read, as much as one may in one turn."""
         framer = self.framer
-        router = self.router
-        enough = router.work + TURN
+        hub, router = self.hub, self.router
+        enough = hub.work + TURN
         self.resting = False
         claimed = False
         frame = framer.take()
@@ -115,7 +119,7 @@ class Connection:
                 self.named = True
                 framer.stamp(self.client.unique)
                 self.server.complete(self)
-            if router.work > enough:
+            if hub.work > enough:
                 self.resting = True
                 self.server.soon(self)
                 break
@@ -171,7 +175,7 @@ class Connection:
         except OSError as error:
             if error.errno != ETOOMANYREFS:
                 raise
-            self.router.undelivered(self.client, self.peer.receive())
+            self.notices.undelivered(self.client, self.peer.receive())
             return True
         if count < 0:
             self.blocked = True
@@ -208,13 +212,13 @@ class Connection:
         Else it concerns only the bus, which hears it when it is the first in the queue: that
         may change what is behind it.
         """
-        if notice.kind == ONCE_DROPPED and not self.router.is_late(self.client, notice):
-            notice.payload = self.router.no_reply(self.client, notice)
+        if notice.kind == ONCE_DROPPED and not self.notices.is_late(self.client, notice):
+            notice.payload = self.notices.no_reply(self.client, notice)
             if notice.payload is not None:
                 return True
         if place == 0:
             self.peer.receive()
-            self.router.forget(self.client, notice)
+            self.notices.forget(self.client, notice)
         return False
 
     def on_writable(self) -> None:
@@ -224,7 +228,7 @@ class Connection:
         self.blocked = False
         self.server.stop_waiting(self)
         self.flush()
-        flush_ready(self.router.bus)
+        flush_ready(self.hub.bus)
 
     # ------------------------------------------------------------------------- end
 
@@ -239,7 +243,7 @@ class Connection:
         try:
             self.hang_up()
         finally:
-            self.router.leave(self.client)
+            self.hub.leave(self.client)
 
 
 def flush_ready(bus: Bus) -> None:

@@ -16,6 +16,8 @@ from bridge.driver.driver import Driver
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Disconnect
+from bridge.routing.hub import Hub
+from bridge.routing.notices import Notices
 from bridge.routing.quotas import for_peer, for_user
 from bridge.routing.router import Router
 from bridge.transport.connection import Connection, flush_ready
@@ -79,7 +81,7 @@ async def serve(
 
 @final
 class Server:
-    """One bus: its door, its connections, its router."""
+    """One bus: its door, its connections, its hub and router."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, settings: Settings, listeners: list[Listener]
@@ -92,11 +94,13 @@ class Server:
         self.policy = policy
         self.credentials = ourselves()
         self.bus = Bus(limits=for_user(limits), peer_limits=for_peer(limits))
-        self.router = Router(self.bus, configuration, policy, self.credentials, settings.guid)
+        self.hub = Hub(self.bus, configuration, policy, self.credentials, settings.guid)
+        self.router = Router(self.hub)
+        self.notices = Notices(self.hub)
         self.reloader = Reloader(self)
-        self.router.driver = Driver(self.router)
-        self.router.reloader = self.reloader
-        self.router.cut_off = self.cut_off
+        self.hub.driver = Driver(self.hub)
+        self.hub.reloader = self.reloader
+        self.hub.cut_off = self.cut_off
         self.connections: dict[int, Handshake | Connection] = {}
         self.hangups = Hangups(loop, self.hung_up)
         self.door = Door(self, listeners)
@@ -132,10 +136,10 @@ class Server:
         on the size of messages are those of when it connected, as with dbus-daemon."""
         self.limits = loaded.configuration.limits
         self.policy = loaded.policy
-        self.router.adopt(loaded.configuration, loaded.policy)
+        self.hub.adopt(loaded.configuration, loaded.policy)
         for connection in self.connections.values():
             if isinstance(connection, Connection):
-                self.router.allot(connection.client)
+                self.hub.allot(connection.client)
         self.partial.change(self.limits.pending_fd_timeout / 1000)
         self.limit_replies(self.limits.reply_timeout)
         self.door.adopt(loaded.configuration)
@@ -150,7 +154,7 @@ class Server:
             self.replies = Deadlines(self.loop, milliseconds / 1000, self.no_reply)
         else:
             self.replies.change(milliseconds / 1000)
-        self.router.replies.deadlines = self.replies
+        self.hub.replies.deadlines = self.replies
 
     # ----------------------------------------------------------------- connections
 
@@ -168,7 +172,7 @@ class Server:
             raise Disconnect("its user may not use this bus")
         limits = self.policy.allowances.of_user(credentials.uid)
         framer = Framer(limits.max_message_size, limits.max_message_unix_fds)
-        client = self.router.admit(credentials, sasl.takes_fds)
+        client = self.hub.admit(credentials, sasl.takes_fds)
         connection = Connection(self, handshake.fd, client, framer)
         self.watch(connection)
         if sasl.rest:
@@ -251,7 +255,7 @@ class Server:
 
     def no_reply(self, call: Awaited) -> None:
         """reply_timeout: a call was not answered."""
-        self.router.expire(*call)
+        self.notices.expire(*call)
         flush_ready(self.bus)
 
     def end(self, fd: int, reason: str) -> None:

@@ -144,4 +144,4 @@ def test_root_and_the_buss_own_user_may_ask(world: World, uid: int) -> None:
 def test_nobody_else_may(world: World, member: str, arguments: tuple[Any, ...]) -> None:
     answer = world.connect(uid=UID + 1).ask(member, *arguments, interface=POLICY)
     assert answer.error == "org.freedesktop.DBus.Error.AccessDenied"
-    assert not world.router.gate.permissive
+    assert not world.hub.gate.permissive

@@ -142,7 +142,7 @@ def test_another_policy_holds_for_those_who_are_there(world_of: Open) -> None:
 
 
 def adopt(world: World, configuration: Configuration) -> None:
-    world.router.adopt(configuration, Policy(configuration, People()))
+    world.hub.adopt(configuration, Policy(configuration, People()))
 
 
 def test_rules_about_fields_are_asked_for_each_message(world_of: Open) -> None:
@@ -268,7 +268,7 @@ def test_on_a_permissive_bus_all_passes_and_is_logged(
     said = [record.getMessage().split(",")[0] for record in caplog.records]
     assert said.count("Would reject message") >= 2
     assert sum(text.startswith("Would refuse: Connection") for text in said) == 1
-    world.router.gate.set_permissive(False, a.client)
+    world.hub.gate.set_permissive(False, a.client)
     a.call("M", to="x.y")
     assert "Rejected send" in denial(a)
 
@@ -318,13 +318,13 @@ def test_a_reply_that_comes_too_late_has_no_handle(world_of: Open) -> None:
     world = world_of()
     a, b = two(world)
     due: list[tuple[int, object, int]] = []
-    world.router.replies.deadlines = Clock(due)
+    world.hub.replies.deadlines = Clock(due)
     read, unread = a.call("M", to=b.name), 0
     (call,) = b.take()
     unread = a.call("N", to=b.name)
     assert [serial for _, _, serial in due] == [read, unread]
     for number, callee, serial in list(due):
-        world.router.expire(number, callee, serial)  # type: ignore[arg-type]
+        world.notices.expire(number, callee, serial)  # type: ignore[arg-type]
     assert [(each.error, each.reply_to) for each in a.take()] == [
         ("org.freedesktop.DBus.Error.NoReply", read),
         ("org.freedesktop.DBus.Error.NoReply", unread),

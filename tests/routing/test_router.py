@@ -100,7 +100,7 @@ def test_the_right_ends_with_its_receiver(a: Party, b: Party) -> None:
 
 
 def test_what_a_client_held_goes_with_it(world: World, a: Party, b: Party) -> None:
-    before = world.router.peer.user.handles
+    before = world.hub.peer.user.handles
     c = world.connect()
     for other in (a, b):
         c.signal("S", to=other.name)
@@ -108,7 +108,7 @@ def test_what_a_client_held_goes_with_it(world: World, a: Party, b: Party) -> No
     c.close()
     for other in (a, b):
         other.take()
-    assert world.router.peer.user.handles == before
+    assert world.hub.peer.user.handles == before
     assert a.client.node.count == 1  # the driver's
 
 
@@ -447,25 +447,25 @@ def test_an_answer_of_the_bus_that_does_not_fit_is_dropped(
 
 def test_users_are_counted_by_their_uid(world: World) -> None:
     parties = [world.connect(uid=uid) for uid in (1, 2, 1)] + [world.connect(uid=1, hello=False)]
-    count = world.router.clients_of
-    assert (count(1), count(2), count(3), world.router.active) == (2, 1, 0, 3)
+    count = world.hub.clients_of
+    assert (count(1), count(2), count(3), world.hub.active) == (2, 1, 0, 3)
     parties[0].close()
     parties[3].close()
-    assert (count(1), count(2), world.router.active) == (1, 1, 2)
+    assert (count(1), count(2), world.hub.active) == (1, 1, 2)
 
 
 def test_anonymous_clients_are_one_user(world: World) -> None:
     one, two = world.connect(uid=None), world.connect(uid=None)
-    assert world.router.clients_of(None) == 2
+    assert world.hub.clients_of(None) == 2
     assert one.client.peer.user is two.client.peer.user
-    assert one.client.peer.user is not world.router.peer.user
+    assert one.client.peer.user is not world.hub.peer.user
     one.signal("S", to=two.name)
     assert two.seen() == ["S()"]
 
 
 def test_who_has_no_room_is_turned_away_and_leaves_nothing() -> None:
     world = World(user=quota(handles=20))
-    user = world.router.peer.user
+    user = world.hub.peer.user
     with suppress(Disconnect):
         while True:
             world.connect()
@@ -488,13 +488,13 @@ def test_the_bus_has_room_for_more_clients_than_one_client_for_rights() -> None:
 
 
 def test_who_leaves_without_hello_leaves_nothing(world: World) -> None:
-    before = world.router.peer.query()
+    before = world.hub.peer.query()
     world.connect(hello=False).close()
-    assert world.router.peer.query()[1:] == before[1:]
+    assert world.hub.peer.query()[1:] == before[1:]
 
 
 def test_serials_of_the_bus_are_never_zero_and_differ(world: World) -> None:
-    numbers = [world.router.serial() for _ in range(1000)]
+    numbers = [world.hub.serial() for _ in range(1000)]
     assert len(set(numbers)) == 1000
     assert 0 not in numbers
 

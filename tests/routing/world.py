@@ -13,6 +13,8 @@ from typing import Any
 
 from bridge.driver.driver import Driver
 from bridge.routing.credentials import Credentials
+from bridge.routing.hub import Hub
+from bridge.routing.notices import Notices
 from bridge.routing.router import Router
 from bridge.wire.frame import Frame, Framer
 from bus1 import DATA, ONCE_DROPPED, Bus
@@ -37,7 +39,7 @@ class Party(raw.Client):
 
     def __init__(self, world: World, credentials: Credentials, fds: bool, hello: bool) -> None:
         self.world = world
-        self.client = world.router.admit(credentials, fds)
+        self.client = world.hub.admit(credentials, fds)
         self.framer = Framer(1 << 20, 16)
         self.kept: list[Frame] = []
         self.stamps: list[int] = []
@@ -64,11 +66,11 @@ class Party(raw.Client):
 
     def read(self) -> raw.Message:
         while (delivery := self.client.peer.receive()) is not None:
-            late = self.world.router.is_late(self.client, delivery)
+            late = self.world.notices.is_late(self.client, delivery)
             if delivery.kind == ONCE_DROPPED and not late:
-                frame: Any = self.world.router.no_reply(self.client, delivery)
+                frame: Any = self.world.notices.no_reply(self.client, delivery)
             elif delivery.kind != DATA:
-                self.world.router.forget(self.client, delivery)
+                self.world.notices.forget(self.client, delivery)
                 continue
             else:
                 frame = delivery.payload
@@ -94,7 +96,7 @@ class Party(raw.Client):
     def close(self) -> None:
         self.world.parties.remove(self)
         self.framer.close()
-        self.world.router.leave(self.client)
+        self.world.hub.leave(self.client)
         self.kept.clear()
 
 
@@ -113,8 +115,10 @@ class World:
         self.core = Bus(limits=user or quota(), peer_limits=peer or quota())
         self.own = Credentials(bus_uid, os.getpid())
         policy = policies.policy(configuration)
-        self.router = Router(self.core, configuration, policy, self.own, GUID)
-        self.router.driver = Driver(self.router)
+        self.hub = Hub(self.core, configuration, policy, self.own, GUID)
+        self.hub.driver = Driver(self.hub)
+        self.router = Router(self.hub)
+        self.notices = Notices(self.hub)
         self.parties: list[Party] = []
 
     def connect(
@@ -132,12 +136,12 @@ class World:
         """Everybody leaves, and nothing is left."""
         for party in list(self.parties):
             party.close()
-        router = self.router
-        left = (router.peer.handles, router.peer.nodes, router.users, router.active)
+        hub = self.hub
+        left = (hub.peer.handles, hub.peer.nodes, hub.users, hub.active)
         assert left == ({}, {}, {}, 0)
-        assert router.names.clients == {}
-        assert router.names.table == {}
-        assert router.matches.count == 0
+        assert hub.names.clients == {}
+        assert hub.names.table == {}
+        assert hub.matches.count == 0
         (user,) = self.core.users.values()
-        assert user is router.peer.user
+        assert user is hub.peer.user
         assert (user.bytes, user.messages, user.handles, user.fds) == (0, 0, 0, 0)

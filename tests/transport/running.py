@@ -149,7 +149,7 @@ class Running:
 
     def client(self, of: raw.Client) -> Client:
         """What the bus knows of a client."""
-        client = self.do(lambda: self.server.router.names.owner(of.name))
+        client = self.do(lambda: self.server.hub.names.owner(of.name))
         assert client is not None
         return client
 

@@ -141,8 +141,8 @@ def test_a_flood_of_signals_lets_others_be_served(here: Running, a: Client, b: C
     for each in crowd:
         each.match("member=S")
     last, asking = here.client(crowd[-1]), here.client(b)
-    router: Any = here.server.router
-    driver, clocks = router.driver, []
+    hub: Any = here.server.hub
+    driver, clocks = hub.driver, []
 
     class Watching:
         """How far the flood has come when the other one is served."""
@@ -156,7 +156,7 @@ def test_a_flood_of_signals_lets_others_be_served(here: Running, a: Client, b: C
                 clocks.append(last.peer.queue.clock)
             driver.call(client, frame)
 
-    router.driver = Watching
+    hub.driver = Watching
     flood = b"".join(build(4, n, call_fields(None, "/t", "t.T", "S")) for n in range(1, 1501))
     with here.held():
         a.write(flood)
@@ -214,7 +214,7 @@ def test_unread_answers_cost_no_descriptors(here: Running, a: Client, b: Client)
     before = here.descriptors()
     for _ in range(200):
         a.call("GetConnectionCredentials", "s", a.name)
-    here.until(lambda: here.server.router.names.owner(a.name).peer.query().queued > 50)
+    here.until(lambda: here.server.hub.names.owner(a.name).peer.query().queued > 50)
     assert b.is_open()
     assert here.descriptors() == before
 
@@ -444,8 +444,8 @@ class Faulty:
 def test_a_mistake_of_the_bus_ends_only_who_met_it(
     here: Running, a: Client, b: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    router = here.server.router
-    here.do(lambda: setattr(router, "driver", Faulty(router.driver)))
+    hub = here.server.hub
+    here.do(lambda: setattr(hub, "driver", Faulty(hub.driver)))
     a.match(f"arg0={b.name}")
     b.call("Mistake")
     assert b.rest() == []

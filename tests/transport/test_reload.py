@@ -214,7 +214,7 @@ def test_replies_have_a_time_from_now_on(here: Running, a: Client, b: Client) ->
     assert str(a.answer(serial)) == "!NoReply"
     again(here, a)
     late()
-    assert here.server.router.replies.deadlines is None
+    assert here.server.hub.replies.deadlines is None
     assert not any(message.reply_to == endless for message in a.take())
 
 

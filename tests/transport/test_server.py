@@ -44,14 +44,14 @@ def eventually(make: Callable[[], Client]) -> Client:
 
 
 def test_two_hundred_clients_leave_nothing(here: Running, a: Client) -> None:
-    router, user = here.server.router, here.server.router.peer.user
+    hub, user = here.server.hub, here.server.hub.peer.user
     a.match("member=S")
     a.take()
 
     def held() -> list[object]:
-        counts = (router.active, router.matches.count, len(router.names.clients), router.users)
+        counts = (hub.active, hub.matches.count, len(hub.names.clients), hub.users)
         charges = (user.bytes, user.messages, user.handles, user.fds, user.peers)
-        things = (router.peer.handles.keys(), a_client.peer.handles.keys())
+        things = (hub.peer.handles.keys(), a_client.peer.handles.keys())
         queues = (len(here.server.connections), len(here.server.door.incomplete))
         files = len(os.listdir("/proc/self/fd"))
         return [*counts, *charges, *map(list, things), *queues, files]
@@ -71,7 +71,7 @@ def test_two_hundred_clients_leave_nothing(here: Running, a: Client) -> None:
             each.take()
         each.close()
     a.until_gone(crowd[-1].name)
-    here.until(lambda: router.active == 1)
+    here.until(lambda: hub.active == 1)
     a.take()
     here.until(lambda: held() == before)
 
@@ -164,12 +164,12 @@ def test_no_room_in_the_core_is_told_in_the_log(
     class Full:
         admit = staticmethod(full)
 
-    router = here.server.router
-    here.do(lambda: setattr(here.server, "router", Full))
+    hub = here.server.hub
+    here.do(lambda: setattr(here.server, "hub", Full))
     with pytest.raises((Closed, OSError)):
         here.connect().ask("GetId")
     assert texts(caplog)[0].endswith("): there is no room for one more client")
-    here.do(lambda: setattr(here.server, "router", router))
+    here.do(lambda: setattr(here.server, "hub", hub))
     assert a.is_open()
 
 

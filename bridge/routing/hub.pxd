@@ -1,0 +1,39 @@
+cimport cython
+
+from bridge.routing.client cimport Client
+from bridge.routing.gate cimport Gate
+from bridge.routing.match cimport Index
+from bridge.routing.names cimport Names
+from bridge.routing.replies cimport Replies
+from bridge.wire.frame cimport Frame
+from bus1.bus cimport Bus
+from bus1.peer cimport Peer
+from bus1.transaction cimport multicast
+from policy.verdict cimport Standing
+
+@cython.final
+cdef class Hub:
+    cdef readonly Bus bus
+    cdef readonly object configuration
+    cdef readonly object limits
+    cdef readonly Gate gate
+    cdef readonly object credentials
+    cdef readonly str guid
+    cdef readonly Peer peer
+    cdef readonly Names names
+    cdef readonly Index matches
+    cdef readonly Replies replies
+    cdef readonly dict users
+    cdef public object driver
+    cdef public object reloader
+    cdef public object cut_off
+    cdef public long long active
+    cdef readonly long long work
+    cdef unsigned int last_serial
+    cpdef refuse(self, Client client, Frame frame, object refused)
+    @cython.locals(
+        last=Standing, passes=cython.bint, reached=list, asked=Py_ssize_t, client=Client
+    )
+    cpdef cast(self, Client sender, list receivers, Frame frame)
+    @cython.locals(peer=Peer, nodes=list, client=Client)
+    cpdef send(self, Client sender, list receivers, Frame frame)

@@ -1,0 +1,253 @@
+"""One bus: who is on it, what holds for them, and what the bus itself says to them.
+
+The rooms share it: the router takes messages through it, the driver answers in it, and the
+transport tells it who comes and who goes. It marshals errors and nothing else.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from bridge.routing.client import Client
+from bridge.routing.credentials import Credentials
+from bridge.routing.errors import Disconnect, Refused
+from bridge.routing.gate import Gate
+from bridge.routing.match import Index
+from bridge.routing.names import Names, owned
+from bridge.routing.quotas import for_peer, for_user
+from bridge.routing.replies import Replies
+from bridge.wire.build import build
+from bridge.wire.frame import Frame
+from bridge.wire.protocol import DRIVER, ERROR
+from bus1.bus import Bus
+from bus1.errors import Quota
+from bus1.transaction import multicast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from policy.configuration import Configuration
+    from policy.policy import Policy
+
+
+# All anonymous connections are one user, with the uid that is nobody's: (uid_t) -1.
+NOBODY: Final = 0xFFFFFFFF
+# How dbus-daemon addresses those who have not said Hello.
+NAMELESS: Final = ":not.active.yet"
+
+log = logging.getLogger("bus1.hub")
+
+
+class Driver(Protocol):
+    """What is asked of org.freedesktop.DBus, which stands above."""
+
+    def call(self, client: Client, frame: Frame) -> None:
+        """A message to org.freedesktop.DBus."""
+
+    def local(self, client: Client, frame: Frame) -> None:
+        """A method call without a destination."""
+
+    def left(self, client: Client) -> None:
+        """Give up what a client leaves behind, and tell the others."""
+
+
+class Hub:
+    """One bus: its names, its match rules, its replies, its policy, its limits.
+
+    Who builds it sets `driver`; `reloader`, which the driver asks to read the configuration
+    anew; and `cut_off`, which ends a client's connection soon.
+
+    `work` counts what was done, in units of a message put into a queue (about 250 ns), so
+    that nobody does too much in one turn.
+    """
+
+    driver: Driver
+    reloader: Any
+    cut_off: "Callable[[Client], None]"
+
+    def __init__(
+        self,
+        bus: Bus,
+        configuration: "Configuration",
+        policy: "Policy",
+        credentials: Credentials,
+        guid: str,
+    ) -> None:
+        self.bus = bus
+        self.configuration = configuration
+        self.limits = configuration.limits
+        self.gate = Gate(policy)
+        self.credentials = credentials
+        self.guid = guid
+        self.peer = bus.connect(payer(credentials))
+        self.peer.reset(bus.limits)  # no connection's limit: it holds a handle to every client
+        self.names = Names()
+        self.matches = Index()
+        self.replies = Replies()
+        self.users: dict[int | None, int] = {}
+        self.active = 0
+        self.work = 0
+        self.last_serial = 0
+
+    # ------------------------------------------------------------- coming and going
+
+    def admit(self, credentials: Credentials, takes_fds: bool) -> Client:
+        """A new client, authenticated and still without a name. Raises Disconnect."""
+        peer = self.bus.connect(payer(credentials))
+        try:
+            client = Client(peer, self.peer, credentials, takes_fds, self.limits)
+        except Quota:
+            peer.close()
+            raise Disconnect("there is no room for one more client") from None
+        limits = self.gate.policy.allowances.of_user(credentials.uid)
+        if limits is not self.limits:
+            peer.user.limits = for_user(limits)
+            self.allot(client)
+        return client
+
+    def join(self, client: Client) -> None:
+        """The client said Hello: it gets its unique name."""
+        self.names.join(client)
+        self.gate.admit(client)
+        self.active += 1
+        uid = client.credentials.uid
+        self.users[uid] = self.users.get(uid, 0) + 1
+
+    def leave(self, client: Client) -> None:
+        """The client is gone: others hear of its names first, then of its missing replies."""
+        if client.active():
+            self.driver.left(client)
+            self.names.leave(client)
+            self.active -= 1
+            self.users[client.credentials.uid] -= 1
+            if not self.users[client.credentials.uid]:
+                del self.users[client.credentials.uid]
+        self.peer.release([client.handle])
+        client.peer.close()
+        client.recent = client.right = None
+        # Handles may still lead to the node: they need to know who it was, and no more.
+        client.node.tag = client.number
+
+    def adopt(self, configuration: "Configuration", policy: "Policy") -> None:
+        """Another configuration holds from now on, for those who are there, too. What they
+        have, they keep: names, rules, and messages on their way."""
+        self.configuration = configuration
+        self.limits = configuration.limits
+        self.gate.adopt(policy)
+        self.bus.limits = for_user(self.limits)
+        self.bus.peer_limits = for_peer(self.limits)
+        self.peer.reset(self.bus.limits)
+        for user in self.bus.users.values():
+            user.limits = for_user(policy.allowances.of_user(user.uid))
+        for client in self.names.clients.values():
+            self.gate.admit(client)
+            self.allot(client)
+
+    def allot(self, client: Client) -> None:
+        """Give the client the limits that hold for its user and for the names that it owns."""
+        limits = self.gate.policy.allowances.of(client.credentials.uid, owned(client))
+        if limits is not client.limits:
+            client.peer.reset(for_peer(limits))
+            client.allot(limits)
+
+    def clients_of(self, uid: int | None) -> int:
+        """How many clients of this user have said Hello?"""
+        return self.users.get(uid, 0)
+
+    # --------------------------------------------------- what the bus itself sends
+
+    def serial(self) -> int:
+        """The serial for the bus's next message: 1 to 2**32 - 1, then again from 1."""
+        self.last_serial = 1 if self.last_serial >= 0xFFFFFFFF else self.last_serial + 1
+        return self.last_serial
+
+    def tell(self, client: Client, frame: Frame) -> None:
+        """A message of the bus to one client, if the policy says that it may have it. As with
+        the reference nobody overhears it."""
+        if client.number < 0 or self.gate.reaches(None, client, frame):
+            self.hand(client, frame)
+
+    def hand(self, client: Client, frame: Frame) -> None:
+        """A message to one client that no policy is asked about; dropped if that client is over
+        its quota."""
+        self.work += 1 + frame.size // 256
+        try:
+            self.peer.send(client.handle, frame, frame.size, frame.fds, frame.fd_count)
+        except Quota:
+            self.note_drop(client, None)
+
+    def announce(self, frame: Frame) -> None:
+        """A signal of the bus to all whose match rules want it."""
+        self.cast(None, self.matches.broadcast(frame, None), frame)
+
+    def refuse(self, client: Client, frame: Frame, refused: Refused) -> None:
+        """Answer a message with an error."""
+        self.tell(client, self.error(client, frame.serial, refused.name, refused.text))
+
+    def error(self, client: Client, reply_serial: int, name: str, text: str) -> Frame:
+        """An error of the bus itself."""
+        return build(
+            ERROR,
+            serial=self.serial(),
+            reply_serial=reply_serial,
+            error_name=name,
+            destination=client.unique or NAMELESS,
+            signature="s",
+            body=(text,),
+        )
+
+    # -------------------------------------------------------------------- to many
+
+    def cast(self, sender: Client | None, receivers: list[Client], frame: Frame) -> None:
+        """To all of these whom it may reach. Most stand where the one before stands."""
+        last = None
+        passes = True
+        reached: list[Client] | None = None  # made only if somebody is barred
+        for asked, client in enumerate(receivers):
+            if last is None or client.standing is not last:
+                passes = self.gate.reaches(sender, client, frame)
+                last = client.standing
+            if not passes and reached is None:
+                reached = receivers[:asked]
+            elif passes and reached is not None:
+                reached.append(client)
+        self.send(sender, receivers if reached is None else reached, frame)
+
+    def send(self, sender: Client | None, receivers: list[Client], frame: Frame) -> None:
+        """One transaction to many. The rights are the match index's, the cost the sender's."""
+        if frame.fd_count:
+            receivers = [client for client in receivers if client.takes_fds]
+        if receivers:
+            peer = self.peer if sender is None else sender.peer
+            self.work += len(receivers)
+            nodes = [client.node for client in receivers]
+            refused = multicast(
+                peer.queue, peer.user, nodes, frame, frame.size, frame.fds, frame.fd_count
+            )
+            for node in refused or ():
+                slow: Any = node.tag
+                self.note_drop(slow, sender)
+
+    def note_drop(self, client: Client, sender: Client | None) -> None:
+        """Log that a slow client lost a message: the 1st, 2nd, 4th, 8th, … of each client."""
+        client.dropped += 1
+        if is_power_of_two(client.dropped):
+            names = " ".join([client.unique, *self.names.owned(client)])
+            log.warning(
+                "%s (%s) does not read: %d messages to it dropped, the last from %s",
+                names,
+                client.credentials,
+                client.dropped,
+                sender.unique if sender is not None else DRIVER,
+            )
+        if self.configuration.slow_receivers == "disconnect":
+            self.cut_off(client)
+
+
+def payer(credentials: Credentials) -> int:
+    """The user to whom the core charges what a connection holds."""
+    return NOBODY if credentials.uid is None else credentials.uid
+
+
+def is_power_of_two(count: int) -> bool:
+    """The 1st, 2nd, 4th, 8th, … time: what may happen any number of times is logged so."""
+    return count & (count - 1) == 0
