@@ -40,6 +40,18 @@ def test_pyproject_lists_every_compiled_module() -> None:
     assert listed() == expected
 
 
+def test_pyproject_lists_every_package() -> None:
+    """An editable install finds those that are missing there; an ordinary one does not."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        packages = tomllib.load(file)["tool"]["setuptools"]["packages"]
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for room in ("bus1", "bridge", "policy")
+        for path in (ROOT / room).rglob("__init__.py")
+    }
+    assert set(packages) == found | {"policy.conf"}
+
+
 @pytest.mark.parametrize("source", compiled(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_compiled_and_newer_than_its_text(source: Path) -> None:
     extension = source.with_name(source.stem + SUFFIX)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from functools import partial
+from importlib import import_module
 from types import FrameType
 from typing import Final
 
@@ -33,6 +34,8 @@ from policy.files.load import load as load_file
 from policy.files.load import standard
 
 SESSION: Final = "--session"
+# For the first question to org.bus1.Policy1, and the first file in TOML.
+LATE: Final = ("bridge.driver.question", "policy.files.toml_form")
 OFFERED: Final = ("EXTERNAL", "ANONYMOUS")
 NOT_OFFERED: Final = "DBUS_COOKIE_SHA1"  # dbus-daemon's, for sockets that tell no credentials
 
@@ -184,18 +187,26 @@ def run_here_or_in_background(
         notify("STOPPING=1", os.environ)
 
     try:
-        # All that is needed later is imported before: some installations are for root's eyes.
         from bridge.transport.server import run
-        from bridge.transport.watch import prepare
 
         if user is not None:
-            prepare()
+            import_the_rest()
             become(user)
         listeners = [listener for each in listening for listener in each]
         run(settings, listeners, ready, stopping)
     finally:
         if pid_file is not None:
             remove_pid_file(pid_file)
+
+
+def import_the_rest() -> None:
+    """What else is imported only when it is needed: some installations are for root's eyes, and
+    a bus that has become somebody else cannot read them any more."""
+    from bridge.transport.watch import prepare
+
+    prepare()
+    for name in LATE:
+        import_module(name)
 
 
 def address_of(listening: list[list[Listener]]) -> str:

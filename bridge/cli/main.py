@@ -13,6 +13,7 @@ app = typer.Typer(
     help="A capability-based message bus, and a drop-in replacement for dbus-daemon.",
     add_completion=False,
     no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 app.add_typer(policy)
@@ -22,7 +23,9 @@ PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 @app.command(context_settings=PASS_ON)
 def session(
-    command: Annotated[list[str], typer.Argument(help="The command and its arguments.")],
+    command: Annotated[
+        list[str], typer.Argument(help="The command and its arguments.", metavar="COMMAND")
+    ],
 ) -> int:
     """Run a command on a session bus of its own; exit with the command's status."""
     from bridge.cli.session import run_on_own_bus
@@ -41,14 +44,16 @@ def demo() -> int:
 def main() -> None:
     """The entry point: errors of use are one line on stderr and exit status 2."""
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="bus1", standalone_mode=False))
     except Exit as end:
         sys.exit(end.exit_code)
     except (Abort, KeyboardInterrupt):
         sys.exit(130)
     except TyperException as error:
         name = "bus1 policy" if sys.argv[1:2] == ["policy"] else "bus1"
-        print(f"{name}: {error.format_message()} (try {name} --help)", file=sys.stderr)
+        context = getattr(error, "ctx", None)  # of the command that was meant
+        meant = name if context is None else context.command_path
+        print(f"{name}: {error.format_message()} (try {meant} --help)", file=sys.stderr)
         sys.exit(error.exit_code)
 
 

@@ -88,6 +88,10 @@ class Door:
                 raise
             self.turn_away(listener, error)
             return
+        if not self.has_spare():  # the next one could not even be hung up on
+            accepted.close()
+            self.has_spare()
+            return
         self.welcome(accepted, listener)
         self.crowd()
 
@@ -156,8 +160,15 @@ class Door:
             log.error("Cannot accept connections (%d so far): %s", self.refused, error.strerror)
         if self.spare >= 0:
             os.close(self.spare)
-            self.spare = -1  # at ENFILE others may take it: then there is none for a while
+            self.spare = -1
         with contextlib.suppress(OSError):
             listener.socket.accept()[0].close()
-        with contextlib.suppress(OSError):
-            self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self.has_spare()
+
+    def has_spare(self) -> bool:
+        """Is there a spare descriptor again? Others may have taken it meanwhile: those who read
+        the files in their thread, and at ENFILE anybody."""
+        if self.spare < 0:
+            with contextlib.suppress(OSError):
+                self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        return self.spare >= 0

@@ -5,6 +5,7 @@ in the order of reading; what it sets replaces what was set before it.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import count
@@ -191,12 +192,20 @@ class Draft:
 
 def read(draft: Draft) -> None:
     """Read the draft's own file in the form that its name says. Raises ConfigError, OSError."""
-    with open(draft.path, "rb") as file:
+    with open(draft.path, "rb", opener=without_waiting) as file:
+        if draft.above and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ConfigError(f"{draft.path}: not a regular file")
+        os.set_blocking(file.fileno(), True)
         content = file.read(LONGEST + 1)
     if len(content) > LONGEST:
         raise ConfigError(f"{draft.path}: the file has more than {LONGEST} bytes")
     draft.sources.append(draft.path)
     reader(draft.path)(draft, content)
+
+
+def without_waiting(path: str, flags: int) -> int:
+    """Opens a file; a pipe that nobody writes to is empty, and no reason to wait."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def is_missing(error: ConfigError) -> bool:

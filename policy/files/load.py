@@ -25,12 +25,17 @@ def load(path: str) -> Configuration:
 def standard(bus: Literal["session", "system"]) -> Configuration:
     """The bus that --session or --system means. Raises ConfigError, OSError.
 
-    What the reference would read (or this program's own text of it where the reference is not
-    installed), and then the administrator's /etc/bus1/session.toml, or system.toml, and all
-    files of /etc/bus1/policy.d. One that is broken there is left out, as in all directories.
+    What the reference would read and this bus adds (conf/bus1.conf), or this program's own text
+    of it where the reference is not installed; and then the administrator's
+    /etc/bus1/session.toml, or system.toml, and all files of /etc/bus1/policy.d. One that is
+    broken there is left out, as in all directories.
     """
-    draft = Draft(base(bus), bus=bus)
+    path = os.path.join(REFERENCE, f"{bus}.conf")
+    installed = os.path.exists(path)
+    draft = Draft(path if installed else shipped(f"{bus}.conf"), bus=bus)
     read(draft)
+    if installed:
+        add(draft, shipped("bus1.conf"))
     add(draft, os.path.join(OWN, f"{bus}.toml"))
     policies = os.path.join(OWN, "policy.d")
     draft.include_directory(policies, Origin(policies))
@@ -38,13 +43,10 @@ def standard(bus: Literal["session", "system"]) -> Configuration:
     return draft.finish()
 
 
-def base(bus: str) -> str:
-    """The file to begin with."""
-    path = os.path.join(REFERENCE, f"{bus}.conf")
-    if os.path.exists(path):
-        return path
+def shipped(name: str) -> str:
+    """One of the files that come with the program."""
     # Not by importlib.resources: it takes longer to import than a whole session bus to load.
-    return os.path.join(import_module("policy.conf").__path__[0], f"{bus}.conf")
+    return os.path.join(import_module("policy.conf").__path__[0], name)
 
 
 def add(draft: Draft, path: str) -> None:

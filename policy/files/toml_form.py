@@ -4,9 +4,11 @@ docs/configuration.md is its reference. A file is read in parts: first what stan
 [[then]], after that each of those. Of a part, the files that it includes are read first.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
+from reprlib import Repr
 from typing import Any, Final, final
 
 from pydantic import ValidationError
@@ -30,9 +32,14 @@ SET_TRUE: Final = ("allow_anonymous", "fork", "keep_umask", "syslog")
 STANDARD: Final = (STANDARD_SESSION, STANDARD_SYSTEM)
 WHERE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
+LONGEST_KEY: Final = 1000  # words; tomllib's time and memory for a key grow with their square
+WORD: Final = re.compile(r"""[\w\-"' \t]*""")
+MOST_SAID: Final = 10  # mistakes of one file
+
 # What a value should be, for people, by what pydantic calls it if it is something else.
 SHOULD: Final = {
     "string_type": "should be a text",
+    "string_pattern_mismatch": "should be without a NUL",
     "bool_type": "should be true or false",
     "int_type": "should be a whole number",
     "float_type": "should be a number",
@@ -43,10 +50,15 @@ SHOULD: Final = {
 }
 
 
+SHORT: Final = Repr()
+SHORT.maxstring = SHORT.maxlong = SHORT.maxother = 100
+
+
 def read(draft: Draft, content: bytes) -> None:
     """Read a file's content into its draft. Raises ConfigError."""
     try:
         text = content.decode("utf-8")
+        check_keys(text)
         table = tomllib.loads(text)
         lines = places(text)
     except (ValueError, RecursionError) as error:
@@ -87,6 +99,10 @@ class Reader:
 
     def include(self, include: IncludeTable, place: Place) -> None:
         origin = self.draft.origin(self.lines[place])
+        try:
+            os.fsencode(include.path)
+        except ValueError:  # in the encoding of this system
+            raise ConfigError(f"{origin}: no file can be called {shown(include.path)}") from None
         if include.path.endswith("/"):
             self.draft.include_directory(include.path.rstrip("/") or "/", origin)
         else:
@@ -151,12 +167,24 @@ def unreadable(path: str, content: bytes, error: ValueError | RecursionError) ->
     return f"{path}:{line}: {str(error)[: where.start()]}"
 
 
+def check_keys(text: str) -> None:
+    """Raises ValueError if a dotted key could be longer than any is."""
+    words = 0
+    for piece in text.split("."):
+        words = words + 1 if WORD.fullmatch(piece) else 0
+        if words > LONGEST_KEY:
+            raise ValueError(f"a key of more than {LONGEST_KEY} words")
+
+
 def refused(path: str, error: ValidationError, lines: dict[Place, int]) -> str:
-    """What to say of TOML that says what it must not: all of it, in the order of lines."""
-    wrong = sorted((line(each["loc"], lines), what(each)) for each in error.errors())
-    first, text = wrong[0]
-    more = (f"; line {number}: {text}" for number, text in wrong[1:])
-    return f"{path}:{first}: {text}" + "".join(more)
+    """What to say of TOML that says what it must not, in the order of lines."""
+    errors = sorted(error.errors(), key=lambda each: line(each["loc"], lines))
+    (first, text), *others = (
+        (line(each["loc"], lines), what(each)) for each in errors[:MOST_SAID]
+    )
+    more = "".join(f"; line {number}: {text}" for number, text in others)
+    left = len(errors) - MOST_SAID
+    return f"{path}:{first}: {text}{more}" + (f"; and {left} more" if left > 0 else "")
 
 
 def line(place: Place, lines: dict[Place, int]) -> int:
@@ -176,10 +204,18 @@ def what(error: Mapping[str, Any]) -> str:
         return str(error["msg"])
     name = next((step for step in reversed(error["loc"]) if isinstance(step, str)), "")
     if error["type"] == "extra_forbidden":
-        return f"unknown key {name}"
+        return f"unknown key {name if name.isprintable() else shown(name)}"
     if error["type"] == "missing":
         return f"{name} is missing"
     if error["type"] == "string_too_short":
         return f"{name} is empty"
     should = SHOULD.get(error["type"], error["msg"].removeprefix("Input "))
-    return f"{name} {should}, not {error['input']!r}"
+    return f"{name} {should}, not {shown(error['input'])}"
+
+
+def shown(value: object) -> str:
+    """A value as a person can read it, however large it is."""
+    try:
+        return SHORT.repr(value)
+    except ValueError:
+        return "a number of very many digits"

@@ -24,7 +24,7 @@ ANY: Final = "*"
 KINDS: Final = ("send", "receive", "own", "connect")
 MOST_ARGUMENTS: Final = 64  # D-Bus Specification, "Match Rules": arg0 to arg63
 
-Text = Annotated[str, StringConstraints(min_length=1)]
+Text = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
 TypeOrAny = Literal["method_call", "method_return", "error", "signal", "*"]
 Fds = Annotated[int, Field(ge=0, le=MOST_FDS)]
 

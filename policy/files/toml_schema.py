@@ -76,7 +76,7 @@ class RateTable(Table):
     """`connection_rate = { per_second = 5, burst = 20 }`"""
 
     per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    burst: Annotated[int, Field(gt=0)]
+    burst: Annotated[int, Field(gt=0, le=HIGHEST)]
 
 
 class QuotaTable(Table):

@@ -6,7 +6,7 @@ or the shell puts before them is passed over.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, cast, final
 
 from policy.rule import NUMBERS, Type
@@ -24,10 +24,13 @@ MESSAGE: Final = re.compile(
     r"(?:; rule (?P<rule>.+))?"
 )
 OWN: Final = re.compile(
-    r'(?P<permitted>Would refuse.*?)?[Cc]onnection "(?P<sender>[^"]*)"(?: \((?P<source>.*)\))?'
-    r' (?:is not allowed )?to own the service "(?P<name>[^"]*)"'
-    r"(?:.*?; rule (?P<rule>.+))?"
+    r'(?P<permitted>Would refuse: )?Connection "(?P<sender>[^"]*)" is not allowed to own the '
+    r'service "(?P<name>[^"]*)" due to security policies in the configuration file'
+    r"(?: \((?P<source>(?:(?!\); rule ).)*)\))?(?:; rule (?P<rule>.+))?"
 )
+# Of a client that is denied much the bus logs ever fewer denials, and counts them.
+COUNT: Final = re.compile(r" \((?P<count>\d+) denials so far\)\s*$")
+BUS: Final = re.compile(r"\[(?P<bus>system|session)\b[^]]*\] $")
 PROCESS: Final = re.compile(r'uid=(?P<uid>\d+)(?: pid=(?P<pid>\d+))?(?: comm="(?P<comm>.*?)")?')
 
 
@@ -47,7 +50,8 @@ class Party:
 class Denial:
     """Something that was denied; with `permitted`, that would have been but for a permissive
     bus. `name` is what somebody wanted to own, and then nothing is known of a message.
-    `rule` is the place of the rule that decided, as the line has it."""
+    `rule` is the place of the rule that decided, as the line has it, `bus` the type of the bus.
+    `count` is how often its sender had been denied something, where the log left out some."""
 
     about: Literal["send", "receive", "own"]
     permitted: bool
@@ -61,15 +65,22 @@ class Denial:
     error: str | None = None
     requested: bool = False
     rule: str = ""
+    bus: str = ""
+    count: int = 0
 
 
 def find(line: str) -> Denial | None:
     """The denial that a line tells of, if it does."""
-    if found := MESSAGE.search(line):
-        return message(found.groupdict())
-    if found := OWN.search(line):
-        return owning(found.groupdict())
-    return None
+    text = COUNT.sub("", line)
+    found = MESSAGE.search(text) or OWN.search(text)
+    if found is None:
+        return None
+    words = found.groupdict()
+    denial = owning(words) if "name" in words else message(words)
+    bus, count = BUS.search(text[: found.start()]), COUNT.search(line)
+    return denial and replace(
+        denial, bus=bus["bus"] if bus else "", count=int(count["count"]) if count else 0
+    )
 
 
 def message(words: Mapping[str, str | None]) -> Denial | None:

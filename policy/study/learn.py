@@ -4,7 +4,7 @@ They are for somebody to read before a bus does: a log tells what was tried, not
 """
 
 import pwd
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -13,10 +13,13 @@ from policy.rule import Rule
 from policy.study.denial import Denial, Party
 
 MOST_EXAMPLES: Final = 3
-HEAD: Final = """\
-# Drawn from a log: {count} denials. Read each rule before you use it: what was
-# denied may well be what should be.
-"""
+HEAD: Final = (
+    "# Drawn from a log: {denials}. Read each rule before you use it: what was",
+    "# denied may well be what should be.",
+)
+INCOMPLETE: Final = (
+    "# Of a client that was denied much the bus logs only some: learn again when these hold."
+)
 
 
 @final
@@ -38,9 +41,8 @@ class Lesson:
             self.examples.append(example)
 
 
-def lessons(denials: Iterable[Denial]) -> list[Lesson]:
+def lessons(denials: Sequence[Denial]) -> list[Lesson]:
     """One for each thing that each user was denied, those of one user together."""
-    denials = list(denials)
     names = names_of(denials)
     found: dict[tuple[str, Rule], Lesson] = {}
     for denial in denials:
@@ -137,9 +139,10 @@ def process(party: Party) -> str:
 # -------------------------------------------------------------------------------- as TOML
 
 
-def write(learnt: list[Lesson]) -> str:
+def write(denials: Sequence[Denial]) -> str:
     """A file of the TOML form. What is in doubt stands there as a comment."""
-    lines = [HEAD.format(count=sum(each.count for each in learnt))]
+    learnt = lessons(denials)
+    lines = [*head(denials), ""]
     for user in dict.fromkeys(each.user for each in learnt):
         lines += [
             "[[policy]]",
@@ -151,6 +154,17 @@ def write(learnt: list[Lesson]) -> str:
                 lines += rule_lines(each)
         lines += ["]", ""]
     return "\n".join(lines)
+
+
+def head(denials: Sequence[Denial]) -> Iterator[str]:
+    """Where it comes from, and for which bus it is, if the log tells."""
+    count = "1 denial" if len(denials) == 1 else f"{len(denials)} denials"
+    yield from (line.format(denials=count) for line in HEAD)
+    if any(each.count for each in denials):
+        yield INCOMPLETE
+    buses = {each.bus for each in denials}
+    if len(buses) == 1 and (bus := buses.pop()):
+        yield from ("", f"bus = {text(bus)}")
 
 
 def rule_lines(lesson: Lesson) -> Iterator[str]:

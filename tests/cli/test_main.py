@@ -43,8 +43,8 @@ def status(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
         ("--nonsense", "--nonsense"),
         ("demo surplus", "surplus"),
         ("demo --nonsense", "--nonsense"),
-        ("session", "command"),
-        ("session --", "command"),
+        ("session", "COMMAND"),
+        ("session --", "COMMAND"),
     ],
 )
 def test_errors_of_use(
@@ -54,7 +54,8 @@ def test_errors_of_use(
     out, err = capsys.readouterr()
     assert (out, said) == ("", [])
     assert err.startswith("bus1: ")
-    assert err.endswith(" (try bus1 --help)\n")
+    meant = "".join(f" {word}" for word in words.split() if word in ("demo", "session"))
+    assert err.endswith(f" (try bus1{meant} --help)\n")
     assert err.count("\n") == 1
     assert about in err
 

@@ -38,6 +38,7 @@ def test_help_has_an_example(bus1: Bus1, command: str) -> None:
     status, out, err = bus1("policy", command, "--help")
     assert (not status, err) == (True, "")
     assert f"bus1 policy {command} " in out
+    assert bus1("policy", command, "-h") == (status, out, err)
 
 
 def test_help_lists_the_commands(bus1: Bus1) -> None:
@@ -51,6 +52,8 @@ def test_help_lists_the_commands(bus1: Bus1) -> None:
         ("", "Missing command"),
         ("nonsense", "nonsense"),
         ("check --nonsense", "--nonsense"),
+        ("check --nonsense", "(try bus1 policy check --help)"),
+        ("check /", "/: a directory; name files in it"),
         ("check /no/such/file", "/no/such/file: No such file or directory"),
         ("check --system --session", "--system and --session"),
         ("show /no/such/file", "/no/such/file: No such file or directory"),
@@ -65,7 +68,12 @@ def test_help_lists_the_commands(bus1: Bus1) -> None:
         ("explain -f CONF", "explain what?"),
         ("explain -f CONF nonsense a.b", "explain what?"),
         ("explain -f CONF own", "own NAME"),
+        ("explain -f CONF own no-name", "no-name is no bus name"),
+        ("explain -f CONF own :1.2", "nobody can ask for it"),
+        ("explain -f CONF own org.freedesktop.DBus", "nobody can ask for it"),
         ("explain -f CONF send", "send NAME"),
+        ("explain -f CONF send a..b", "a..b is no bus name"),
+        ("explain -f CONF -u 4294967295 connect", "4294967295"),
         ("explain -f CONF connect now", "connect"),
         ("explain -f CONF send a.b nonsense", "nonsense"),
         ("explain -f CONF -u nobody-is-called-this connect", "nobody-is-called-this"),
@@ -78,7 +86,9 @@ def test_help_lists_the_commands(bus1: Bus1) -> None:
         ("explain -f CONF --live own a.b", "--live"),
         ("explain --live connect", "--live"),
         ("explain --live --to-user root send a.b", "--to-user"),
-        ("explain --address unix:path=/no/such/bus own a.b", "No such file or directory"),
+        ("explain --address unix:path=/no own a.b", "unix:path=/no is not there: No such file"),
+        ("explain --address nonsense own a.b", "nonsense cannot be asked: "),
+        ("explain --live --denial x", "--denial"),
     ],
 )
 def test_errors_are_one_line(bus1: Bus1, conf: str, words: str, about: str) -> None:

@@ -74,3 +74,26 @@ def test_what_is_installed(bus1: Bus1) -> None:
     status, out, _ = bus1("policy", "diff", "system", "session")
     assert status == 1
     assert "~ type: system -> session\n" in out
+
+
+def test_what_the_same_rule_decides_now_is_shown_together(bus1: Bus1, tmp_path: Path) -> None:
+    rules = [
+        f'<allow send_destination="a.b{name:02}" send_type="method_call" send_interface="i.i" '
+        f'send_member="M{member}"/>'
+        for name in range(12)
+        for member in range(8)
+    ]
+    one = write(tmp_path / "one.conf", "<deny send_type='method_call'/>", *rules)
+    other = write(tmp_path / "other.conf", "<deny send_type='method_call'/>")
+    _, out, _ = bus1("policy", "diff", one, other)
+    shown = out.replace(one, "ONE").replace(other, "OTHER").split("\n\n")
+    assert shown[0] == (
+        "- now denied: everybody: send to a.b00\n"
+        + "".join(f"    method call i.i.M{number}\n" for number in range(6))
+        + "    ... and 2 more (--json has all)\n"
+        '      was allowed by <allow send_destination="a.b00" send_type="method_call" '
+        'send_interface="i.i" send_member="M0"/>  ONE:4 (and 7 more)\n'
+        '      now denied by <deny send_type="method_call"/>  OTHER:3'
+    )
+    assert shown[10:] == ["... and 2 more (--json has all)", ""]
+    assert len(json.loads(bus1("policy", "diff", one, other, "--json")[1])["changes"]) == 96

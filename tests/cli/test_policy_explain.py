@@ -62,7 +62,7 @@ def test_an_answer_in_full(ask: Ask) -> None:
         '  -> <allow send_destination="a.b" send_interface="i.i" send_member="M"/>\n'
         "         FILE:12 (default)\n"
         "\n"
-        "Rules to receive, of daemon (uid 1), who is supposed to have the name (else --to-user): "
+        "Rules to receive, of daemon (uid 1), who is supposed to own the name (else --to-user): "
         "allowed by the last that matches\n"
         '  -> <allow receive_type="method_call"/>\n'
         "         FILE:9 (default)\n"
@@ -119,6 +119,22 @@ def test_the_receiver_is_a_services_own_user_if_there_is_one(bus1: Bus1, tmp_pat
         assert f"Rules to receive, of {receiver} (uid " in out
 
 
+def test_a_user_that_this_machine_does_not_know(ask: Ask) -> None:
+    assert ask("-u 4000000000 -g 4000000000 own a.b")[1].startswith("Denied for uid 4000000000: ")
+
+
+def test_what_is_asked_in_words(ask: Ask) -> None:
+    for words, what in (
+        ("send a.b", "to send a.b: method call that no rule names"),
+        ("--interface= --member M send a.b", "to send a.b: call without interface, member M"),
+        ("--type method_return --unasked send a.b", "to send a.b: unasked reply that no rule"),
+        ("--type error send :1.4", "to send :1.4: error that no rule names"),
+        ("broadcast i.i.S /p", "to broadcast i.i.S at /p"),
+        ("broadcast i.i.S /p", "Rules to receive, of root (uid 0), to take one of all"),
+    ):
+        assert what in ask(f"-u root {words}")[1]
+
+
 def test_without_a_rule(ask: Ask) -> None:
     status, out = ask("-u root send a.b --type error")
     assert status == 1
@@ -138,7 +154,7 @@ def test_more_particular_messages(ask: Ask) -> None:
     _, out = ask("-u root -g 0 send a.b i.p.X --json")
     lines = [each["line"] for each in json.loads(out)["findings"][0]["otherwise"]]
     assert lines == [13]
-    assert "Later rules allow it if it is more particular:" in ask("-u root -g 0 send a.b")[1]
+    assert "Later rules allow some such messages:" in ask("-u root -g 0 send a.b")[1]
 
 
 def test_arguments(bus1: Bus1, tmp_path: Path) -> None:
@@ -177,7 +193,10 @@ def test_a_line_of_a_log(ask: Ask) -> None:
     assert status == 1
     assert out.startswith("Denied for root (uid 0): to send a.b: method call i.i.N\n")
     assert "Rules to receive, of daemon (uid 1): allowed" in out
-    own = 'Connection ":1.5" (uid=1 pid=42 comm="foo") is not allowed to own the service "a.c" due'
+    own = (
+        'Connection ":1.5" is not allowed to own the service "a.c" due to security policies in the '
+        'configuration file (uid=1 pid=42 comm="foo"); rule /x.conf:5 (default)'
+    )
     assert ask("--denial", own)[1].startswith("Denied for daemon (uid 1): to own a.c\n")
 
 
@@ -209,6 +228,7 @@ def test_a_running_bus_answers_alike(ask_bus: Bus1, bus1: Bus1, tmp_path: Path) 
             files = bus1("policy", "explain", "-f", f"{tmp_path}/bus.conf", *words.split(), *more)
             assert live[0] == files[0]
             if not more:
+                assert live[1].splitlines()[0] == files[1].splitlines()[0]
                 continue
             for one, other in zip(
                 json.loads(live[1])["findings"], json.loads(files[1])["findings"], strict=True
@@ -221,6 +241,27 @@ def test_a_running_bus_knows_its_clients(ask_bus: Bus1) -> None:
     status, _, err = ask_bus("--sender", ":1.999", "own", "a.b")
     assert status == 2
     assert err.startswith("bus1 policy: the bus says org.freedesktop.DBus.Error.NameHasNoOwner: ")
+
+
+def test_a_running_bus_is_asked_about_a_denial(ask_bus: Bus1) -> None:
+    line = DENIAL.replace('"a.b"', '"org.example.Closed"')
+    status, out, err = ask_bus("--denial", line)
+    assert (status, err) == (1, "")
+    assert out.startswith(
+        "Denied for root (uid 0): to send org.example.Closed: method call i.i.N\n"
+    )
+
+
+def test_a_bus_whose_policy_lets_nobody_ask(bus1: Bus1, tmp_path: Path) -> None:
+    path = tmp_path / "bus.conf"
+    closed = '<deny send_interface="org.bus1.Policy1"/></policy>'
+    path.write_text(RUNNING.format(tmp_path).replace("</policy>", closed))
+    bus = start("ours", tmp_path, argv=(f"--config-file={path}",))
+    status, out, err = bus1("policy", "explain", "--address", bus.address, "own", "a.b")
+    bus.stop()
+    assert (status, out) == (2, "")
+    assert 'it needs, for your user: <allow send_destination="org.freedesktop.DBus" ' in err
+    assert err.count("\n") == 1
 
 
 def test_another_bus_does_not_explain(bus1: Bus1, tmp_path: Path) -> None:

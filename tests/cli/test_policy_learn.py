@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.buses import ROOT, environment
+from tests.buses import ROOT, environment, start
 
 Bus1 = Callable[..., tuple[object, str, str]]
 LOG = (
@@ -64,3 +67,47 @@ def test_standard_input(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode().endswith(LEARNT)
+
+
+PERMISSIVE = """\
+permissive = true
+[[policy]]
+for = "default"
+rules = [
+    { allow = "connect", user = "*" },
+    { deny = "own", name = "*" },
+    { deny = "send", to = "*", type = "method_call" },
+    { allow = "send", to = "org.freedesktop.DBus" },
+    { allow = "receive", from = "*" },
+    { allow = "send", type = "method_return", to = "*" },
+]
+"""
+
+
+def test_what_a_bus_logs_is_learnt(bus1: Bus1, tmp_path: Path) -> None:
+    conf = tmp_path / "bus.toml"
+    conf.write_text(f'type = "system"\nlisten = ["unix:path={tmp_path}/bus"]\n{PERMISSIVE}')
+    bus = start("ours", tmp_path, argv=(f"--config-file={conf}",))
+    service, caller = bus.connect(), bus.connect()
+    assert service.own("a.b") == 1
+    caller.call("M", to="a.b", path="/p", interface="i.i")
+    assert service.receive("M").sender == caller.name
+    bus.stop()
+    status, out, _ = bus1("policy", "learn", str(tmp_path / "log"))
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert (status, tomllib.loads(out)) == (
+        0,
+        {
+            "bus": "system",
+            "policy": [
+                {
+                    "user": me,
+                    "rules": [
+                        {"allow": "own", "name": "a.b"},
+                        {"allow": "send", "to": "a.b"}
+                        | {"path": "/p", "interface": "i.i", "member": "M"},
+                    ],
+                }
+            ],
+        },
+    )

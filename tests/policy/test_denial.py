@@ -18,7 +18,11 @@ SENDER, TARGET = Party(":1.5", 1000, 42, "foo"), Party("org.x", 0, 1, "bar")
 DENIAL = Denial(
     about="send", permitted=False, sender=SENDER, target=TARGET, interface="i.i", member="M"
 )
-OWN = 'to own the service "org.x" due to security policies in the configuration file'
+OWN = (
+    'Connection ":1.5" is not allowed to own the service "org.x" due to security policies in the '
+    "configuration file"
+)
+WHO = ' (uid=7 pid=42 comm="foo (bar)")'
 
 
 @pytest.mark.parametrize(
@@ -77,10 +81,10 @@ def test_what_a_process_calls_itself_tells_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("line", "permitted", "uid"),
     [
-        (f'Connection ":1.5" is not allowed {OWN}', False, None),
-        (f'x: Connection ":1.5" (uid=7 pid=42 comm="foo") is not allowed {OWN}{RULE}', False, 7),
-        (f'Would refuse: Connection ":1.5" (uid=7) is not allowed {OWN}{RULE}', True, 7),
-        (f'Would refuse connection ":1.5" (uid=7) {OWN}', True, 7),
+        (OWN, False, None),
+        (f"bus1-daemon[9]: [system] {OWN}{WHO}{RULE}", False, 7),
+        (f"bus1-daemon[9]: [system] Would refuse: {OWN}{WHO}{RULE}", True, 7),
+        (f"{OWN}{WHO}", False, 7),
     ],
 )
 def test_owning(line: str, permitted: bool, uid: int | None) -> None:
@@ -89,6 +93,27 @@ def test_owning(line: str, permitted: bool, uid: int | None) -> None:
     assert (found.about, found.name, found.permitted) == ("own", "org.x", permitted)
     assert (found.sender.name, found.sender.uid) == (":1.5", uid)
     assert found.rule == (RULE.removeprefix("; rule ") if RULE in line else "")
+
+
+@pytest.mark.parametrize("line", [LINE + RULE, OWN + WHO + RULE])
+def test_what_the_bus_says_besides(line: str) -> None:
+    head = "Nov 23 09:00:01 host bus1-daemon[9]: "
+    for before, after, bus, count in (
+        ("[system] ", "", "system", 0),
+        ("[session uid=0 pid=9] ", " (32 denials so far)\n", "session", 32),
+        ("", "\n", "", 0),
+    ):
+        found = find(head + before + line + after)
+        assert found is not None
+        assert (found.bus, found.count) == (bus, count)
+        assert found.rule == RULE.removeprefix("; rule ")
+
+
+def test_without_a_rule() -> None:
+    for line in (LINE, OWN + WHO):
+        found = find(f"{line}; no rule allows it (32 denials so far)")
+        assert found is not None
+        assert (found.sender.pid, found.rule, found.count) == (42, "", 32)
 
 
 @pytest.mark.parametrize(

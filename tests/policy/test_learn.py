@@ -38,7 +38,7 @@ def test_one_rule_for_what_was_denied_often() -> None:
 
 def test_it_allows_that_and_no_more(tmp_path: Path) -> None:
     path = tmp_path / "learnt.toml"
-    path.write_text('listen = ["unix:path=/x"]\n' + write(lessons([denial(), OWN])))
+    path.write_text('listen = ["unix:path=/x"]\n' + write([denial(), OWN]))
     made = policy(load(str(path)))
     daemon, root = Person(1), Person(0, names=("org.x",))
     for person, name, member, allowed in (
@@ -83,11 +83,23 @@ def test_what_is_in_doubt_is_a_comment() -> None:
     ]
     learnt = lessons(doubtful)
     assert all(each.doubt for each in learnt)
-    assert [each["rules"] for each in tomllib.loads(write(learnt))["policy"]] == [[], []]
+    assert [each["rules"] for each in tomllib.loads(write(doubtful))["policy"]] == [[], []]
 
 
 def test_who_it_was_may_be_anything() -> None:
     odd = denial(sender=Party(":1.5", 4_000_000_000, 1, 'a"\n[[policy]]\x1b\u2028'))
-    table = tomllib.loads(write(lessons([odd])))
+    table = tomllib.loads(write([odd]))
     assert [each["user"] for each in table["policy"]] == ["4000000000"]
     assert len(table["policy"][0]["rules"]) == 1
+
+
+def test_for_which_bus_it_is() -> None:
+    system, session = denial(bus="system"), denial(bus="session")
+    assert tomllib.loads(write([system, system]))["bus"] == "system"
+    for unsure in ([system, session], [system, denial()], [denial()]):
+        assert "bus" not in tomllib.loads(write(unsure))
+
+
+def test_a_log_that_leaves_out_denials_is_not_all() -> None:
+    assert "only some" not in write([denial()])
+    assert "only some" in write([denial(), denial(count=32)])

@@ -12,6 +12,10 @@ from policy.configuration import ConfigError, Configuration
 from policy.files import load
 
 REFERENCE = "<busconfig><type>session</type><listen>unix:path=/r</listen></busconfig>"
+DRIVER = "org.freedesktop.DBus"
+BACK = f"""<busconfig><policy context="mandatory">
+  <deny send_destination="{DRIVER}" send_interface="org.bus1.Policy1"/>
+</policy></busconfig>"""
 
 
 class Machine:
@@ -29,9 +33,13 @@ class Machine:
         path.write_text(text)
 
     def names(self, configuration: Configuration) -> list[str]:
-        """The sources, as `write` calls them."""
+        """The sources, as `write` calls them; of what comes with the program only the name."""
         folder = self.reference.parent
-        return [str(Path(path).relative_to(folder)) for path in configuration.sources]
+        paths = [Path(path) for path in configuration.sources]
+        return [
+            str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name
+            for path in paths
+        ]
 
 
 @pytest.fixture
@@ -51,6 +59,7 @@ def test_files_are_read_in_their_order_and_the_last_word_counts(machine: Machine
     found = load.standard("session")
     assert machine.names(found) == [
         "reference/session.conf",
+        "bus1.conf",
         "own/session.toml",
         "own/policy.d/10.conf",
         "own/policy.d/20.toml",
@@ -62,8 +71,20 @@ def test_files_are_read_in_their_order_and_the_last_word_counts(machine: Machine
 def test_without_own_files_it_is_the_reference_alone(machine: Machine) -> None:
     machine.write("reference/session.conf", REFERENCE)
     found = load.standard("session")
-    assert machine.names(found) == ["reference/session.conf"]
+    assert machine.names(found) == ["reference/session.conf", "bus1.conf"]
     assert not found.complaints
+
+
+def test_root_may_ask_the_bus_for_its_reasons(machine: Machine) -> None:
+    """Which the reference's files cannot say: they do not know the interface."""
+    system = REFERENCE.replace("session", "system")
+    machine.write("reference/system.conf", system)
+    (section,) = load.standard("system").policy
+    (rule,) = section.rules
+    assert str(section) == "user root"
+    assert (rule.allow, rule.name, rule.interface) == (True, DRIVER, "org.bus1.Policy1")
+    machine.write("own/policy.d/1.conf", BACK)
+    assert [str(each) for each in load.standard("system").policy] == ["user root", "mandatory"]
 
 
 def test_one_file_more_would_count_in_these_directories(machine: Machine) -> None:

@@ -304,10 +304,19 @@ def test_four_full_connections_leave_room_for_the_fifth(make: Make) -> None:
 # -------------------------------------------------------------------- descriptors
 
 
+def watches(pid: int) -> bool:
+    """Has it begun to watch its files? That opens some more for a while."""
+    if len(os.listdir(f"/proc/{pid}/task")) > 1:
+        return False
+    links = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
+    return "anon_inode:inotify" in links
+
+
 def test_without_descriptors_it_hangs_up_and_serves_again_later(tmp_path: Path) -> None:
     """EMFILE: who is there is served on, who comes is told, and nobody has to start it again."""
     bus = start("ours", tmp_path)
     first = bus.connect()
+    first.until(lambda: watches(bus.pid))
     soft = len(os.listdir(f"/proc/{bus.pid}/fd")) + 6
     _, hard = resource.prlimit(bus.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(bus.pid, resource.RLIMIT_NOFILE, (soft, hard))

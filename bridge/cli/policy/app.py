@@ -20,9 +20,11 @@ def check(
     files: Files = None,
     system: System = False,
     session: Session = False,
-    strict: Annotated[bool, Option("--strict", help="Let warnings count, too.")] = False,
+    strict: Annotated[
+        bool, Option("--strict", metavar="", help="Let warnings count, too.")
+    ] = False,
     notes: Annotated[
-        bool, Option("--notes", "-n", help="Show also what is only good to know.")
+        bool, Option("--notes", "-n", metavar="", help="Show also what is only good to know.")
     ] = False,
     as_json: Json = False,
 ) -> int:
@@ -53,7 +55,7 @@ def show(
     files: Files = None,
     user: User = None,
     service: Annotated[
-        str | None, Option("--service", "-s", help="Only what is about this name.")
+        str | None, Option("--service", "-s", metavar="NAME", help="Only what is about this name.")
     ] = None,
     system: System = False,
     session: Session = False,
@@ -77,9 +79,13 @@ def show(
 
 @app.command()
 def convert(
-    file: Annotated[str, Argument(help="A file of either form.")],
-    to: Annotated[str | None, Option("--to", help="toml or xml; else the other one.")] = None,
-    output: Annotated[str | None, Option("--output", "-o", help="Where to write it.")] = None,
+    file: Annotated[str, Argument(help="A file of either form.", metavar="FILE")],
+    to: Annotated[
+        str | None, Option("--to", metavar="FORM", help="toml or xml; else the other one.")
+    ] = None,
+    output: Annotated[
+        str | None, Option("--output", "-o", metavar="FILE", help="Where to write it.")
+    ] = None,
 ) -> int:
     """Write one file in the other form; what it includes stays as it is.
 
@@ -98,8 +104,8 @@ def convert(
 
 @app.command()
 def diff(
-    before: Annotated[str, Argument(help="A file, or `system` or `session`.")],
-    after: Annotated[str, Argument(help="A file, or `system` or `session`.")],
+    before: Annotated[str, Argument(help="A file, or `system` or `session`.", metavar="BEFORE")],
+    after: Annotated[str, Argument(help="A file, or `system` or `session`.", metavar="AFTER")],
     as_json: Json = False,
 ) -> int:
     """Show what two configurations answer and set differently, however they are written.
@@ -121,14 +127,14 @@ def diff(
 
 @app.command()
 def learn(
-    log: Annotated[str, Argument(help="A log, or - for standard input.")] = "-",
+    log: Annotated[str, Argument(help="A log, or - for standard input.", metavar="LOG")] = "-",
     as_json: Json = False,
 ) -> int:
     """Write rules, to be reviewed, that would allow what a log says was denied.
 
     \b
     Example:
-      journalctl -b -u dbus | bus1 policy learn > review.toml
+      journalctl -b -u bus1 | bus1 policy learn > review.toml
     """
 
     def work() -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, cast, final
 
 from bridge.cli.policy.files import Trouble
-from policy.people import find_group, find_user
+from bridge.wire.names import is_bus_name, is_unique_name
+from policy.people import NOBODY, find_group, find_user
 from policy.policy import Policy
 from policy.rule import NUMBERS, Type
 from policy.study.denial import Denial, find
@@ -59,8 +60,9 @@ class Options:
     unasked: bool = False
 
 
-def ask(words: Sequence[str], options: Options, policy: Policy) -> Asked:
-    """The question that these words are. Raises Trouble."""
+def ask(words: Sequence[str], options: Options, policy: Policy | None) -> Asked:
+    """The question that these words are; None: a running bus knows who owns the name. Raises
+    Trouble."""
     action, *rest = words or [""]
     if action not in ACTIONS:
         raise Trouble(f"explain what? {USAGE}, or connect")
@@ -68,10 +70,10 @@ def ask(words: Sequence[str], options: Options, policy: Policy) -> Asked:
     if action == "connect" and not rest:
         return Asked(action="connect", person=person)
     if action == "own" and len(rest) == 1:
-        return Asked(action="own", person=person, name=rest[0])
+        return Asked(action="own", person=person, name=to_own(rest[0]))
     if action in ("own", "connect") or (action == "send" and not rest):
         raise Trouble(f"explain {action}: it goes {USAGE}, or connect")
-    name = rest.pop(0) if action == "send" else ""
+    name = bus_name(rest.pop(0)) if action == "send" else ""
     target, supposed = receiver(name, options, policy)
     return Asked(
         action="send",
@@ -83,7 +85,7 @@ def ask(words: Sequence[str], options: Options, policy: Policy) -> Asked:
     )
 
 
-def ask_again(line: str, policy: Policy) -> Asked:
+def ask_again(line: str) -> Asked:
     """The question that a bus answered in its log with a denial. Raises Trouble."""
     denial = find(line)
     if denial is None:
@@ -127,29 +129,54 @@ def asker(options: Options) -> Person:
     return Person(uid, groups, tuple(options.names), options.at_console)
 
 
-def receiver(name: str, options: Options, policy: Policy) -> tuple[Person, bool]:
+def receiver(name: str, options: Options, policy: Policy | None) -> tuple[Person, bool]:
     """Whom a message is for, and whether that is only supposed: who may own the name, or root."""
     names = (*((name,) if name else ()), *options.to_names)
     if name == BUS:
         return Person(0, names=names), False
     supposed = options.to_user is None
-    uid = next(iter(owners(policy, name)), 0) if options.to_user is None else user(options.to_user)
+    if options.to_user is not None:
+        uid = user(options.to_user)
+    else:
+        uid = next(iter(owners(policy, name) if policy else ()), 0)
     groups = tuple(map(group, options.to_groups)) or groups_of(uid)
     return Person(uid, groups, names), supposed
 
 
+def bus_name(word: str) -> str:
+    """A name that a connection can have. Raises Trouble."""
+    if not is_bus_name(word):
+        raise Trouble(f"{word} is no bus name")
+    return word
+
+
+def to_own(word: str) -> str:
+    """A name that somebody can ask for. Raises Trouble."""
+    if is_unique_name(bus_name(word)) or word == BUS:
+        raise Trouble(f"{word} is given by the bus: nobody can ask for it")
+    return word
+
+
 def user(word: str) -> int:
-    """A user's number. Raises Trouble."""
-    if (uid := find_user(word)) is None:
+    """A user's number, whether or not this machine knows it. Raises Trouble."""
+    uid = find_user(word)
+    if uid is None and (uid := number(word)) is None:
         raise Trouble(f'unknown user "{word}"')
     return uid
 
 
 def group(word: str) -> int:
-    """A group's number. Raises Trouble."""
-    if (gid := find_group(word)) is None:
+    """A group's number, whether or not this machine knows it. Raises Trouble."""
+    gid = find_group(word)
+    if gid is None and (gid := number(word)) is None:
         raise Trouble(f'unknown group "{word}"')
     return gid
+
+
+def number(word: str) -> int | None:
+    """That of a user or group of another machine, a container, or a service that sleeps."""
+    plain = word.isascii() and word.isdecimal() and len(word) <= len(str(NOBODY))
+    return int(word) if plain and int(word) < NOBODY else None
 
 
 def user_words(uid: int | None) -> str:

@@ -1,5 +1,6 @@
 """`bus1 policy diff`: what two configurations allow and set differently."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from rich.table import Column, Table
@@ -9,7 +10,8 @@ from bridge.cli.policy.screen import COLOURS, Screen, print_json
 from policy.report import rule_record, rule_text
 from policy.study.diff import Change, Decision, Setting, changes, settings
 
-SHOWN: Final = 12  # messages of one change
+MOST_GROUPS: Final = 10  # shown to people
+MOST_MESSAGES: Final = 6  # of one group
 VERBS: Final = {"send": "send to", "receive": "receive from", "own": "own", "connect": "connect"}
 
 
@@ -60,16 +62,31 @@ def plain(value: object) -> object:
 
 def show(changed: list[Change], differing: list[Setting]) -> None:
     screen = Screen()
-    for each in changed:
-        show_change(screen, each)
+    groups = together(changed)
+    for group in groups[:MOST_GROUPS]:
+        show_group(screen, group)
+    if len(groups) > MOST_GROUPS:
+        screen.line(f"... and {len(groups) - MOST_GROUPS} more (--json has all)")
+        screen.gap()
     if differing:
         show_settings(screen, differing)
     if not (changed or differing):
         screen.line("Both allow and set the same.")
 
 
-def show_change(screen: Screen, change: Change) -> None:
-    """Who and what, the messages, and the two rules."""
+def together(changed: Iterable[Change]) -> list[list[Change]]:
+    """The changes of which only the rules differ that decided before. There can be hundreds, one
+    for each rule of a file that is not read any more."""
+    found: dict[object, list[Change]] = {}
+    for each in changed:
+        key = each.about, each.names, each.people, each.before.outcome, each.after
+        found.setdefault(key, []).append(each)
+    return list(found.values())
+
+
+def show_group(screen: Screen, group: list[Change]) -> None:
+    """Who and what, the messages, and the rules."""
+    change = group[0]
     outcome = change.after.outcome
     sign = {"allowed": "+", "denied": "-"}.get(outcome, "~")
     what = f"{VERBS[change.about]} {', '.join(change.names)}".strip()
@@ -78,19 +95,24 @@ def show_change(screen: Screen, change: Change) -> None:
         (f"{', '.join(change.people)}: ", "bold"),
         what,
     )
-    for text in change.messages[:SHOWN]:
-        screen.line(text, indent=4)
-    if len(change.messages) > SHOWN:
-        screen.line(f"... and {len(change.messages) - SHOWN} more (--json has all)", indent=4)
-    show_decision(screen, "was", change.before)
+    show_messages(screen, [text for each in group for text in each.messages])
+    others = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
+    show_decision(screen, "was", change.before, others)
     show_decision(screen, "now", change.after)
     screen.gap()
 
 
-def show_decision(screen: Screen, word: str, decision: Decision) -> None:
+def show_messages(screen: Screen, texts: list[str]) -> None:
+    for text in texts[:MOST_MESSAGES]:
+        screen.line(text, indent=4)
+    if len(texts) > MOST_MESSAGES:
+        screen.line(f"... and {len(texts) - MOST_MESSAGES} more (--json has all)", indent=4)
+
+
+def show_decision(screen: Screen, word: str, decision: Decision, others: str = "") -> None:
     rule = decision.rule
     text = "no rule" if rule is None else f"{rule_text(rule)}  {rule.origin}"
-    screen.line((f"{word} {decision.outcome} by {text}", "dim"), indent=6)
+    screen.line((f"{word} {decision.outcome} by {text}{others}", "dim"), indent=6)
 
 
 def show_settings(screen: Screen, differing: list[Setting]) -> None:

@@ -1,7 +1,7 @@
 """`bus1 policy explain`: may somebody, and which rule says so?"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from bridge.cli.policy.asking import Asked, Options, ask, ask_again, user_words
 from bridge.cli.policy.files import Bus, configured
@@ -11,11 +11,17 @@ from policy.people import People
 from policy.policy import Policy
 from policy.report import finding_record, rule_record
 from policy.rule import Rule
-from policy.study.inquiry import bus_user, more_particular
-from policy.study.questions import KINDS, describe
+from policy.study.inquiry import BUS, bus_user, more_particular
+from policy.study.questions import describe
 
 Record = dict[str, Any]
-SHOWN = 8  # rules that decide about other messages
+SHOWN: Final = 8  # rules that decide about other messages
+KINDS: Final = {
+    "method_call": "method call",
+    "method_return": "reply",
+    "error": "error",
+    "signal": "signal",
+}
 
 
 def explain(
@@ -24,7 +30,7 @@ def explain(
     """The answer of files. Raises Trouble, ConfigError, OSError."""
     configuration = configured(files, bus)
     policy = Policy(configuration, People())
-    asked = ask_again(denial, policy) if denial else ask(words, options, policy)
+    asked = ask_again(denial) if denial else ask(words, options, policy)
     return answer(asked, policy, bus_user(configuration))
 
 
@@ -64,9 +70,19 @@ def findings(asked: Asked, policy: Policy, bus_uid: int) -> list[tuple[Finding, 
         more[0] = more_particular(source.access.send, sink, asked.inquiry, sends)
     if sink.access is not None:
         more[1] = more_particular(sink.access.receive, source, asked.inquiry, receives)
-    to = "the bus" if sink.access is None else user_words(target.uid)
-    to += ", who is supposed to have the name (else --to-user)" if asked.supposed else ""
-    return [(sends, who, more[0]), (receives, to, more[1])]
+    return [(sends, who, more[0]), (receives, receiver_words(asked), more[1])]
+
+
+def receiver_words(asked: Asked) -> str:
+    """Whose rules to receive are asked, and why those."""
+    if BUS in asked.target.names:
+        return "the bus"
+    who = user_words(asked.target.uid)
+    if not asked.supposed:
+        return who
+    if asked.inquiry.broadcast:
+        return f"{who}, to take one of all (else --to-user)"
+    return f"{who}, who is supposed to own the name (else --to-user)"
 
 
 def question(asked: Asked) -> str:
@@ -74,14 +90,15 @@ def question(asked: Asked) -> str:
     if asked.action != "send":
         return f"{asked.action} {asked.name}".strip()
     inquiry = asked.inquiry
-    kind = "broadcast" if inquiry.broadcast else inquiry.type.replace("_", " ")
-    if inquiry.type == "method_return":
-        kind = "reply"
+    kind = "broadcast" if inquiry.broadcast else KINDS[inquiry.type]
+    if inquiry.type == "method_call" and inquiry.interface is None:
+        kind = "call without interface"
     if inquiry.requested is False:
         kind = f"unasked {kind}"
-    plain = next((each for each in KINDS if each == kind), kind)
-    to = "everybody" if inquiry.broadcast else asked.name or "somebody"
-    return f"send {to}: {describe([(plain, inquiry)])[0]}"
+    what = describe([(kind, inquiry)])[0]
+    if what.startswith("any other "):
+        what = f"{kind} that no rule names"
+    return what if inquiry.broadcast else f"send {asked.name or 'somebody'}: {what}"
 
 
 # ---------------------------------------------------------------------------- for people
@@ -142,14 +159,14 @@ class Answer:
         if not rules:
             return
         verb = "deny" if finding["allowed"] else "allow"
-        self.screen.line(f"Later rules {verb} it if it is more particular:", indent=2)
+        self.screen.line(f"Later rules {verb} some such messages:", indent=2)
         for rule in rules[:SHOWN]:
             self.screen.line(rule["text"], (f"  {where(rule)}", "dim"), indent=4)
         if len(rules) > SHOWN:
             self.screen.line(f"... and {len(rules) - SHOWN} more (--json has all)", indent=4)
 
 
-WITHOUT = {
+WITHOUT: Final = {
     "send": "No rule matches: then it is denied.",
     "receive": "No rule matches: then it is denied.",
     "own": "No rule matches: then it is denied.",

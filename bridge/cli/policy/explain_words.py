@@ -8,25 +8,24 @@ from bridge.cli.policy.words import Json, Session, System, run
 
 Many = list[str] | None
 OtherFiles = Annotated[
-    list[str] | None, Option("--file", "-f", help="A configuration file; may be repeated.")
+    Many, Option("--file", "-f", metavar="FILE", help="A configuration file; may be repeated.")
 ]
+# The parts of its help.
+ASKER = "Who asks"
+RECEIVER = "Who receives"
+MESSAGE = "The message"
 
 
 def explain(
-    words: Annotated[
-        list[str] | None,
-        Argument(
-            help="What is asked, as above.",
-            metavar="QUESTION",
-        ),
-    ] = None,
+    words: Annotated[Many, Argument(help="What is asked, as above.", metavar="QUESTION")] = None,
     user: Annotated[
         str | None,
         Option(
             "--user",
             "-u",
+            metavar="USER",
             help="Who asks, by name or number; else yourself.",
-            rich_help_panel="Who asks",
+            rich_help_panel=ASKER,
         ),
     ] = None,
     group: Annotated[
@@ -34,74 +33,112 @@ def explain(
         Option(
             "--group",
             "-g",
+            metavar="GROUP",
             help="Its groups; else those that it has here.",
-            rich_help_panel="Who asks",
+            rich_help_panel=ASKER,
         ),
     ] = None,
     name: Annotated[
-        Many, Option("--name", help="Names that it owns.", rich_help_panel="Who asks")
+        Many,
+        Option("--name", metavar="NAME", help="Names that it owns.", rich_help_panel=ASKER),
     ] = None,
     at_console: Annotated[
-        bool, Option("--at-console", help="It sits at a seat.", rich_help_panel="Who asks")
+        bool,
+        Option("--at-console", metavar="", help="It sits at a seat.", rich_help_panel=ASKER),
     ] = False,
     to_user: Annotated[
         str | None,
         Option(
             "--to-user",
+            metavar="USER",
             help="Who receives; else a user who may own the name.",
-            rich_help_panel="Who receives",
+            rich_help_panel=RECEIVER,
         ),
     ] = None,
     to_group: Annotated[
-        Many, Option("--to-group", help="Groups of the receiver.", rich_help_panel="Who receives")
+        Many,
+        Option(
+            "--to-group", metavar="GROUP", help="Groups of the receiver.", rich_help_panel=RECEIVER
+        ),
     ] = None,
     to_name: Annotated[
-        Many, Option("--to-name", help="More names that it owns.", rich_help_panel="Who receives")
+        Many,
+        Option(
+            "--to-name", metavar="NAME", help="More names that it owns.", rich_help_panel=RECEIVER
+        ),
     ] = None,
     kind: Annotated[
         str | None,
         Option(
             "--type",
+            metavar="TYPE",
             help="method_call, method_return, error or signal.",
-            rich_help_panel="The message",
+            rich_help_panel=MESSAGE,
         ),
     ] = None,
     path: Annotated[
-        str | None, Option(help="The message's path.", rich_help_panel="The message")
+        str | None, Option(metavar="PATH", help="The message's path.", rich_help_panel=MESSAGE)
     ] = None,
     interface: Annotated[
-        str | None, Option(help='Its interface; "" for none.', rich_help_panel="The message")
+        str | None,
+        Option(metavar="NAME", help='Its interface; "" for none.', rich_help_panel=MESSAGE),
     ] = None,
-    member: Annotated[str | None, Option(help="Its member.", rich_help_panel="The message")] = None,
+    member: Annotated[
+        str | None, Option(metavar="NAME", help="Its member.", rich_help_panel=MESSAGE)
+    ] = None,
     error: Annotated[
-        str | None, Option(help="The name of the error that it is.", rich_help_panel="The message")
+        str | None,
+        Option(metavar="NAME", help="The name of the error that it is.", rich_help_panel=MESSAGE),
     ] = None,
     fds: Annotated[
-        int, Option(help="How many file descriptors it has.", rich_help_panel="The message", min=0)
+        int,
+        Option(
+            metavar="COUNT",
+            help="How many file descriptors it has.",
+            rich_help_panel=MESSAGE,
+            min=0,
+        ),
     ] = 0,
     arg: Annotated[
-        Many, Option("--arg", help="An argument, as NUMBER=TEXT.", rich_help_panel="The message")
+        Many,
+        Option(
+            "--arg",
+            metavar="NUMBER=TEXT",
+            help="An argument; the first is number 0.",
+            rich_help_panel=MESSAGE,
+        ),
     ] = None,
     unasked: Annotated[
         bool,
-        Option("--unasked", help="A reply that nobody waits for.", rich_help_panel="The message"),
+        Option(
+            "--unasked",
+            metavar="",
+            help="A reply that nobody waits for.",
+            rich_help_panel=MESSAGE,
+        ),
     ] = False,
     denial: Annotated[
         str,
         Option(
             "--denial",
+            metavar="LINE",
             help="A line of a bus's log: the question is in it.",
-            rich_help_panel="The message",
+            show_default=False,
         ),
     ] = "",
-    live: Annotated[bool, Option("--live", help="Ask the bus that runs, not files.")] = False,
-    address: Annotated[str | None, Option(help="Which one, by its address.")] = None,
+    live: Annotated[
+        bool, Option("--live", metavar="", help="Ask the bus that runs, not files.")
+    ] = False,
+    address: Annotated[
+        str | None, Option(metavar="ADDRESS", help="Which one, by its address.")
+    ] = None,
     sender: Annotated[
         str | None,
         Option(
             "--sender",
+            metavar="NAME",
             help="With --live: who asks, by name, such as :1.5.",
-            rich_help_panel="Who asks",
+            rich_help_panel=ASKER,
         ),
     ] = None,
     files: OtherFiles = None,
@@ -152,15 +189,15 @@ def explain(
             unasked=unasked,
         )
         bus = which(system, session)
+        if denial and words:
+            raise Trouble("--denial has the question in it")
         if not (live or address or sender):
-            if denial and words:
-                raise Trouble("--denial has the question in it")
             return show(explain(words or [], options, denial, files or [], bus), as_json)
-        if files or denial:
+        if files:
             raise Trouble("--live asks no files")
         from bridge.cli.policy import live as running
 
-        answer = running.explain(words or [], options, sender, address, bus != "session")
+        answer = running.explain(words or [], options, denial, sender, address, bus != "session")
         return show(answer, as_json)
 
     return run(work)

@@ -13,13 +13,13 @@ from policy.study.learn import Lesson, lessons, write
 
 def learn(log: str, as_json: bool) -> int:
     """Print what was learnt. Raises Trouble, OSError."""
-    learnt = lessons(filter(None, map(find, lines(log))))
+    denials = [denial for line in lines(log) if (denial := find(line)) is not None]
     if as_json:
-        print_json([record(each) for each in learnt])
+        print_json([record(each) for each in lessons(denials)])
         return 0
-    if not learnt:
+    if not denials:
         raise Trouble(f"{'standard input' if log == '-' else log}: no line is about a denial")
-    sys.stdout.write(write(learnt))
+    sys.stdout.write(write(denials))
     return 0
 
 

@@ -14,11 +14,16 @@ Files = Annotated[
     ),
 ]
 System = Annotated[
-    bool, Option("--system", help="The system bus of this machine; files come after it.")
+    bool,
+    Option("--system", metavar="", help="The system bus of this machine; files come after it."),
 ]
-Session = Annotated[bool, Option("--session", help="The session bus; files come after it.")]
-Json = Annotated[bool, Option("--json", help="Write JSON, for programs.")]
-User = Annotated[str | None, Option("--user", "-u", help="A user, by name or number.")]
+Session = Annotated[
+    bool, Option("--session", metavar="", help="The session bus; files come after it.")
+]
+Json = Annotated[bool, Option("--json", metavar="", help="Write JSON, for programs.")]
+User = Annotated[
+    str | None, Option("--user", "-u", metavar="USER", help="A user, by name or number.")
+]
 
 
 def run(work: Callable[[], int]) -> int:
@@ -35,6 +40,8 @@ def run(work: Callable[[], int]) -> int:
         return 1
     except (Trouble, ConfigError) as error:
         said: Any = error
+    except IsADirectoryError as error:
+        said = f"{error.filename}: a directory; name files in it"
     except OSError as error:
         said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     for line in str(said).splitlines():
