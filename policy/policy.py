@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, final
 
 from policy.allowance import Allowances
-from policy.clause import Clause
+from policy.clause import Clause, mark
 from policy.configuration import Configuration
 from policy.people import People
 from policy.rule import Rule
@@ -48,7 +48,9 @@ class Policy:
         every = [self.everybody, self.last, *self.console.values()]
         every += [*self.users.values(), *self.groups.values()]
         rules = [rule for each in every for rule in each if rule.about in ("send", "receive")]
-        self.marks = {clause.mark for rule in rules if (clause := Clause(rule)).mark is not None}
+        self.doors = [rule for rule in self.everybody + self.last if rule.about == "connect"]
+        self.clauses: dict[int, Clause] = {}
+        self.marks = {mark(rule) for rule in rules} - {None}
         self.depth = 1 + max((a.number for rule in rules for a in rule.arguments), default=-1)
         self.accesses: dict[tuple[object, ...], Access] = {}
         self.standings: dict[tuple[Access | None, frozenset[str]], Standing] = {}
@@ -62,11 +64,7 @@ class Policy:
     def connecting(self, uid: int | None, groups: Sequence[int]) -> list[Rule]:
         """The rules for connecting that match this user; the last decides. Without one only
         the bus's own user may, not even root (dbus-daemon(1), "policy")."""
-        return [
-            rule
-            for rule in self.everybody + self.last
-            if rule.about == "connect" and self.people.means(rule, uid, groups)
-        ]
+        return [rule for rule in self.doors if self.people.means(rule, uid, groups)]
 
     def access(self, uid: int | None, groups: Sequence[int], at_console: bool) -> Access:
         """What holds for this user: everybody's rules, its groups', its own, those of the
@@ -81,7 +79,7 @@ class Policy:
                 rules += self.groups[gid]
             if uid is not None:
                 rules += self.users.get(uid, []) + self.console[at_console]
-            access = self.accesses[key] = Access(rules + self.last)
+            access = self.accesses[key] = Access(rules + self.last, self.clauses)
         return access
 
     def standing(self, access: Access | None, names: Iterable[str]) -> Standing:

@@ -23,9 +23,12 @@ DENIED, ALLOWED, NOTED, PERHAPS = 0, 1, 2, 3
 
 class Access:
     """The rules that hold for one kind of client, in their order; those that cannot matter
-    any more are left out. An access without rules denies all but what is the bus's own."""
+    any more are left out. An access without rules denies all but what is the bus's own.
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    `clauses` are those made before, by the id of their rule: accesses have most in common.
+    """
+
+    def __init__(self, rules: Iterable[Rule], clauses: "dict[int, Clause]") -> None:
         self.send: list[Clause] = []
         self.receive: list[Clause] = []
         self.own: list[Rule] = []
@@ -35,11 +38,13 @@ class Access:
                     self.own.clear()
                 self.own.append(rule)
             elif rule.about != "connect":
-                clause = Clause(rule)
-                clauses = self.send if clause.send else self.receive
+                clause = clauses.get(id(rule))
+                if clause is None:
+                    clause = clauses[id(rule)] = Clause(rule)
+                kept = self.send if clause.send else self.receive
                 if clause.plain:
-                    clauses.clear()
-                clauses.append(clause)
+                    kept.clear()
+                kept.append(clause)
 
     def owning(self, name: str) -> list[Rule]:
         """The rules for owning this name; the last decides, and without one nobody may."""

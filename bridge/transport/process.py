@@ -88,6 +88,8 @@ def write_pid_file(path: str, pid: int) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StartError(f'Failed to open "{path}": {error.strerror}') from None
+    except ValueError as error:  # no such name in this system's encoding
+        raise StartError(f'Failed to open "{path}": {error}') from None
     with open(fd, "wb") as file:
         file.write(b"%d\n" % pid)
 

@@ -6,15 +6,16 @@ itself need the bus, and a disk may be slow.
 
 import logging
 import os
+import sys
 import threading
 import time
 from asyncio import TimerHandle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar, final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, final
 
 from bridge.transport.connection import flush_ready
-from bridge.transport.files import places, stamps
+from bridge.transport.files import Stamps, places, stamps
 from bridge.transport.launch import notify
 from bridge.transport.settings import Loaded, load, reason
 from bridge.transport.watch import Watch
@@ -29,14 +30,33 @@ T = TypeVar("T")
 QUIET: Final = 0.2  # seconds without a change: whoever was writing is through
 PATIENCE: Final = 2.0  # but whoever goes on writing is not waited for longer than this
 AT_THE_END: Final = 0.5  # a look-up that hangs does not hold up the end of the bus
+MOST_WAITING: Final = 1024  # who asks while so many wait is told so
+SWITCH: Final = 0.0005  # seconds until the thread that reads lets the loop go on
 
 log = logging.getLogger("bus1.reload")
 
 
 @final
+class Found(NamedTuple):
+    """What a run found: a configuration, with what the log is to say of it, or what is wrong;
+    and whether the files have changed since, before they were watched."""
+
+    loaded: Loaded | None = None
+    warnings: Sequence[str] = ()
+    summary: str = ""
+    wrong: str = ""
+    stale: bool = False
+    spent: float = 0.0  # seconds of work
+
+
+@final
 class Reloader:
     """One run at a time. Who asks while one is under way is answered by the next, which begins
-    when that ends: what was written before asking is in force when the answer comes."""
+    when that ends: what was written before asking is in force when the answer comes.
+
+    Anybody may ask, and as often as they like: so it rests after each run as long as that has
+    worked, and `waiting` has an end.
+    """
 
     def __init__(self, server: "Server") -> None:
         self.server = server
@@ -46,20 +66,26 @@ class Reloader:
         self.watched: int | None = None
         self.thread: threading.Thread | None = None
         self.waiting: list[Done] = []
+        self.again = False  # a signal or a change of the files asks, too
         self.timer: TimerHandle | None = None
+        self.resting: TimerHandle | None = None
         self.since = 0.0
 
     def start(self) -> None:
         """Clients are served: watch the files from now on."""
+        sys.setswitchinterval(SWITCH)
         if self.thread is None:
-            self.aside(lambda: self.follow(self.loaded), self.rest)
+            loaded = self.loaded
+            self.aside(lambda: self.follow(loaded, loaded.stamps), self.rest)
 
     def stop(self) -> None:
         """Nothing is reloaded any more; who still waits gets no answer, the bus ends."""
         self.waiting.clear()
-        if self.timer is not None:
-            self.timer.cancel()
-        if self.thread is not None:
+        self.again = False
+        for timer in (self.timer, self.resting):
+            if timer is not None:
+                timer.cancel()
+        if self.thread is not None and self.thread.is_alive():
             self.thread.join(AT_THE_END)
         if self.watched is not None:
             self.loop.remove_reader(self.watched)
@@ -67,46 +93,66 @@ class Reloader:
 
     def request(self, done: Done) -> None:
         """Reload, then call `done`, in the loop: with None, or with what is wrong."""
-        self.waiting.append(done)
-        if self.thread is None:
+        if done is nobody:
+            self.again = True
+        elif len(self.waiting) < MOST_WAITING:
+            self.waiting.append(done)
+        else:
+            done("too many wait for a reload already")
+        self.go_on()
+
+    def go_on(self) -> None:
+        """A run, if somebody wants one and it is time."""
+        if (self.waiting or self.again) and self.thread is None and self.resting is None:
             self.begin()
 
     # ---------------------------------------------------------------------- one run
 
     def begin(self) -> None:
         """A run for all who wait now."""
-        asked, self.waiting = self.waiting, []
+        asked, self.waiting, self.again = self.waiting, [], False
         if self.timer is not None:  # what has been seen of the files is read now
             self.timer.cancel()
             self.timer = None
         now = time.monotonic_ns() // 1000
         notify(f"RELOADING=1\nMONOTONIC_USEC={now}", os.environ)
-        self.aside(self.read, lambda result: self.finish(asked, *result))
+        self.aside(self.read, lambda found: self.finish(asked, found))
 
-    def read(self) -> tuple[Loaded | str, bool]:
-        """In the thread: what the files say now, or what is wrong with them; and whether they
-        have changed since, before they were watched."""
+    def read(self) -> Found:
+        """In the thread: what the files say now."""
+        began = time.thread_time()
+        found = self.find()
+        return found._replace(spent=time.thread_time() - began)
+
+    def find(self) -> Found:
+        from bridge.transport.changes import fixed, summary  # needed only here, so not at the start
+
+        before, start = self.loaded, self.server.settings.loaded.configuration
         try:
             loaded = load(self.server.settings.read)
+            warnings = [*map(str, loaded.complaints), *fixed(start, loaded.configuration)]
+            said = summary(before, loaded)
         except (ConfigError, OSError) as error:
-            return reason(error), self.follow(self.loaded, stamps(self.loaded.configuration))
+            return Found(wrong=reason(error), stale=self.follow(before, None))
         except Exception as error:
             log.exception("An error of the bus itself, when it read its configuration")
-            return f"an error of the bus itself: {error!r}", False
-        return loaded, self.follow(loaded)
+            return Found(wrong=f"an error of the bus itself: {error!r}")
+        return Found(loaded, warnings, said, stale=self.follow(loaded, loaded.stamps))
 
-    def follow(self, loaded: Loaded, before: object = None) -> bool:
-        """In the thread: watch the files. Have they changed before that?"""
+    def follow(self, loaded: Loaded, seen: Stamps | None) -> bool:
+        """In the thread: watch the files. Do they look otherwise now than they were seen (None:
+        than before that)?"""
         try:
+            before = stamps(loaded.configuration) if seen is None else seen
             self.watch.follow(places(loaded.configuration))
+            return stamps(loaded.configuration) != before
         except Exception:
             log.exception("An error of the bus itself, when it began to watch its files")
             return False
-        return stamps(loaded.configuration) != (before or loaded.stamps)
 
-    def finish(self, asked: list[Done], found: Loaded | str, stale: bool) -> None:
+    def finish(self, asked: list[Done], found: Found) -> None:
         """The one step in which the configuration changes, if it does; and the answers."""
-        wrong = self.adopt(found) if isinstance(found, Loaded) else found
+        wrong = found.wrong if found.loaded is None else self.adopt(found.loaded, found)
         if wrong is not None:
             log.error("Unable to reload configuration: %s", wrong)
         notify("READY=1", os.environ)
@@ -115,25 +161,27 @@ class Reloader:
                 done(wrong)
             except Exception:
                 log.exception("An error of the bus itself, when it answered ReloadConfig")
-        self.rest(stale)
+        self.resting = self.loop.call_later(found.spent, self.rested)
+        self.rest(found.stale)
         flush_ready(self.server.bus)
 
-    def adopt(self, found: Loaded) -> str | None:
+    def adopt(self, loaded: Loaded, found: Found) -> str | None:
         """Another configuration is in force, and the log says what is other."""
-        from bridge.transport.changes import fixed, summary  # needed only here, so not at the start
-
-        old, self.loaded = self.loaded, found
-        for complaint in found.complaints:
-            log.warning("%s", complaint)
-        for text in fixed(self.server.settings.loaded.configuration, found.configuration):
+        self.loaded = loaded
+        for text in found.warnings:
             log.warning("%s", text)
         try:
-            self.server.adopt(found)
+            self.server.adopt(loaded)
         except Exception as error:
             log.exception("An error of the bus itself, when its configuration changed")
             return f"an error of the bus itself: {error!r}"
-        log.info("Reloaded configuration: %s", summary(old, found))
+        log.info("Reloaded configuration: %s", found.summary)
         return None
+
+    def rested(self) -> None:
+        """It may work again."""
+        self.resting = None
+        self.go_on()
 
     def rest(self, stale: bool) -> None:
         """The thread has ended: listen to what the files do; go on if somebody waits."""
@@ -144,8 +192,7 @@ class Reloader:
                 self.loop.add_reader(self.watched, self.look)
         if stale:
             self.postpone()
-        if self.waiting:
-            self.begin()
+        self.go_on()
 
     # --------------------------------------------------------------------- the files
 

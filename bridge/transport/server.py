@@ -241,7 +241,7 @@ class Server:
 
     def cut(self, client: Client) -> None:
         connection: Any = client.peer.queue.reader
-        if not connection.closed:
+        if connection is not None and not connection.closed:  # once for each that it missed
             self.end(connection.fd, "it does not read")
 
     def too_slow(self, fd: int) -> None:

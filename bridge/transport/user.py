@@ -27,7 +27,7 @@ def find_user(name: str) -> User:
     try:
         number = name.isascii() and name.isdecimal()
         entry = pwd.getpwuid(int(name)) if number else pwd.getpwnam(name)
-    except (KeyError, OverflowError):
+    except (KeyError, ValueError, OverflowError):
         raise StartError(f'Could not get UID and GID for username "{name}"') from None
     groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
     return User(entry.pw_name, entry.pw_uid, entry.pw_gid, tuple(sorted(groups)))

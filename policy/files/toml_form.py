@@ -179,9 +179,7 @@ def check_keys(text: str) -> None:
 def refused(path: str, error: ValidationError, lines: dict[Place, int]) -> str:
     """What to say of TOML that says what it must not, in the order of lines."""
     errors = sorted(error.errors(), key=lambda each: line(each["loc"], lines))
-    (first, text), *others = (
-        (line(each["loc"], lines), what(each)) for each in errors[:MOST_SAID]
-    )
+    (first, text), *others = ((line(each["loc"], lines), what(each)) for each in errors[:MOST_SAID])
     more = "".join(f"; line {number}: {text}" for number, text in others)
     left = len(errors) - MOST_SAID
     return f"{path}:{first}: {text}{more}" + (f"; and {left} more" if left > 0 else "")

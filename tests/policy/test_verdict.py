@@ -84,8 +84,8 @@ def test_a_verdict_says_what_the_rules_say(
     mine: list[Rule], theirs: list[Rule], my: set[str], their: set[str], asked: list[Question]
 ) -> None:
     policy = policies.policy(policies.only(*mine, *theirs))
-    source = policy.standing(Access(mine), my)
-    target = policy.standing(Access(theirs), their)
+    source = policy.standing(Access(mine, {}), my)
+    target = policy.standing(Access(theirs, {}), their)
     verdict = policy.verdict(source, target)
     for question in asked:
         expected = worst(
@@ -291,7 +291,8 @@ def test_owning_is_decided_by_the_last_rule() -> None:
             rule(False, "own", 2),
             rule(True, "own", 3, name="a.b", prefix=True),
             rule(False, "own", 4, name="a.b.c"),
-        ]
+        ],
+        {},
     )
     found = {
         name: [each.origin.line for each in explain.owning(access, name).rules]
