@@ -148,15 +148,15 @@ class Gate:
         that is the end of it."""
         self.look(frame, requested, False)
         found = explain.messages(self.standing(sender), self.standing(receiver), self.question)
-        denial = next((each for each in found if not each.allowed), None)
-        finding = denial or found[0]
-        passes = denial is None or self.permissive or is_permissive(denial.rule)
-        what = "Would reject message" if passes else f"Rejected {finding.about} message"
-        text = complaint(what, len(finding.rules), sender, receiver, frame, requested)
-        logged = with_path(text, frame)
-        self.record(sender or receiver, logged, reason(finding), journal(finding))
-        if not passes:
-            raise Refused(ACCESS_DENIED, text)
+        denials = [each for each in found if not each.allowed]
+        hard = [] if self.permissive else [e for e in denials if not is_permissive(e.rule)]
+        for finding in hard[:1] or denials or found[:1]:
+            what = f"Rejected {finding.about} message" if hard else "Would reject message"
+            text = complaint(what, len(finding.rules), sender, receiver, frame, requested)
+            why, fields = reason(finding), journal(finding)
+            self.record(sender or receiver, with_path(text, frame), why, fields)
+            if hard:
+                raise Refused(ACCESS_DENIED, text)
 
     def unasked(self, sender: Client, receiver: Client | None, frame: Frame) -> Refused:
         """A reply that nobody waits for: whatever the rules say, it has no handle to go on."""

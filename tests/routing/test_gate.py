@@ -248,6 +248,35 @@ def test_what_a_permissive_rule_denies_passes_and_is_logged(
     assert record.getMessage().endswith("; rule test:9 (default)")
 
 
+def test_a_permissive_rule_does_not_make_up_for_another(
+    world_of: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sender's rule would let it pass; the receiver's does not."""
+    lenient = deny(line=9, name="x.y", permissive=True)
+    world = world_of(lenient, rule(False, "receive", 10, type="method_call"))
+    a, b = two(world, "x.y")
+    a.call("M", to="x.y")
+    assert denial(a).startswith("Rejected receive message, 2 matched rules; ")
+    assert b.take() == []
+    assert [record.getMessage().rpartition("; ")[2] for record in caplog.records] == [
+        "rule test:10 (default)"
+    ]
+
+
+def test_all_that_would_be_denied_is_logged(
+    world_of: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that rules for all of it can be learnt at once."""
+    rules = (deny(line=9, name="x.y"), rule(False, "receive", 10, type="method_call"))
+    a, b = two(world_of(*rules, permissive=True), "x.y")
+    a.call("M", to="x.y", flags=NO_REPLY)
+    assert len(b.take()) == 1
+    assert [record.getMessage().rpartition("; ")[2] for record in caplog.records] == [
+        "rule test:9 (default)",
+        "rule test:10 (default)",
+    ]
+
+
 def test_on_a_permissive_bus_all_passes_and_is_logged(
     world_of: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
