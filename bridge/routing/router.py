@@ -33,6 +33,7 @@ class Router:
         try:
             self.dispatch(sender, frame)
         except Refused as refused:
+            self.hub.work += 200  # REFUSAL: who and why takes 50 µs to say
             self.hub.refuse(sender, frame, refused)
 
     def dispatch(self, sender: Client, frame: Frame) -> None:

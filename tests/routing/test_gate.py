@@ -325,6 +325,19 @@ def test_of_many_denials_ever_fewer_are_logged(
     a.take()
 
 
+def test_a_denial_counts_as_what_it_costs(world_of: Open) -> None:
+    """Or a client that is denied could keep the bus from all others for many turns."""
+    world = world_of(deny(name="x.y", member="No"))
+    a, _ = two(world, "x.y")
+    worked = []
+    for member in ("Yes", "No"):
+        before = world.hub.work
+        a.call(member, to="x.y", flags=NO_REPLY)
+        worked.append(world.hub.work - before)
+    assert worked[0] < 10
+    assert worked[1] >= 200
+
+
 def test_users_have_rules_and_limits_of_their_own(world_of: Open) -> None:
     configuration = policies.rules(
         quotas=(
