@@ -54,6 +54,7 @@ class Policy:
         self.depth = 1 + max((a.number for rule in rules for a in rule.arguments), default=-1)
         self.accesses: dict[tuple[object, ...], Access] = {}
         self.standings: dict[tuple[Access | None, frozenset[str]], Standing] = {}
+        self.judging: list[Standing] = []  # those with verdicts, also those that are forgotten
         self.verdicts = 0
 
     def may_connect(self, uid: int | None, groups: Sequence[int], bus_uid: int) -> bool:
@@ -89,6 +90,8 @@ class Policy:
         key = (access, held)
         standing = self.standings.get(key)
         if standing is None:
+            if len(self.standings) >= MOST_VERDICTS:
+                self.forget()
             standing = self.standings[key] = Standing(access, held)
         return standing
 
@@ -98,6 +101,8 @@ class Policy:
         if verdict is None:
             if self.verdicts >= MOST_VERDICTS:
                 self.forget()
+            if not source.verdicts:
+                self.judging.append(source)
             self.verdicts += 1
             verdict = source.verdicts[target] = Verdict(source, target)
         return verdict
@@ -105,8 +110,9 @@ class Policy:
     def forget(self) -> None:
         """Begin anew to collect standings and verdicts; those in use stay in use."""
         self.verdicts = 0
-        for standing in self.standings.values():
+        for standing in self.judging:
             standing.verdicts.clear()
+        self.judging.clear()
         self.standings.clear()
 
 

@@ -34,8 +34,13 @@ from policy.files.load import load as load_file
 from policy.files.load import standard
 
 SESSION: Final = "--session"
-# For the first question to org.bus1.Policy1, and the first file in TOML.
-LATE: Final = ("bridge.driver.question", "policy.files.toml_form")
+# For the first reload, the first question to org.bus1.Policy1, the first file in each form.
+LATE: Final = (
+    "bridge.transport.changes",
+    "bridge.driver.question",
+    "policy.files.busconfig",
+    "policy.files.toml_form",
+)
 OFFERED: Final = ("EXTERNAL", "ANONYMOUS")
 NOT_OFFERED: Final = "DBUS_COOKIE_SHA1"  # dbus-daemon's, for sockets that tell no credentials
 

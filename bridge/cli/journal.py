@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import final
 
 from bridge.cli import log
-from bridge.cli.log import DAEMON, NAME, NOTICE, PRIORITY, Lines
+from bridge.cli.log import DAEMON, NAME, NOTICE, PRIORITY, Lines, shortened
 
 
 @final
@@ -33,7 +33,7 @@ class Journal(Lines):
     def send(self, text: str, level: int, fields: Mapping[str, object]) -> bool:
         """One record; was it taken?"""
         said = {
-            "MESSAGE": text,
+            "MESSAGE": shortened(text.encode(errors="backslashreplace")).decode(errors="replace"),
             "PRIORITY": PRIORITY.get(level, NOTICE),
             "SYSLOG_FACILITY": DAEMON >> 3,
             "SYSLOG_IDENTIFIER": NAME,

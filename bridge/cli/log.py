@@ -18,6 +18,8 @@ NAME: Final = "bus1-daemon"
 STDERR: Final = 2
 SYSTEM_LOG = "/dev/log"
 JOURNAL = "/run/systemd/journal/socket"  # where it is, it is the system's log
+LONGEST: Final = select.PIPE_BUF - 1  # bytes; what is longer may be taken by nobody
+CUT: Final = b" [...] "
 DAEMON: Final = 3 << 3  # the facility; syslog(3)
 NOTICE: Final = 5
 # Before each line, by the type of the bus: there can be many session buses, and one system bus.
@@ -67,6 +69,15 @@ def own_terminal() -> None:
             os.close(terminal)
 
 
+def shortened(line: bytes) -> bytes:
+    """A line without its middle if it is too long: who is denied something may choose what
+    stands there, a path of a megabyte for example; why it is denied stands at the end."""
+    if len(line) <= LONGEST:
+        return line
+    half = (LONGEST - len(CUT)) // 2
+    return line[:half] + CUT + line[-half:]
+
+
 class Lines(logging.Handler):
     """Takes a record line by line. Lines that are not taken are counted, and the count is said
     before the next one that is."""
@@ -109,7 +120,7 @@ class StandardError(Lines):
         self.poll.register(STDERR, select.POLLOUT)
 
     def put(self, line: bytes, level: int) -> bool:
-        data = line[: select.PIPE_BUF - 1] + b"\n"
+        data = shortened(line) + b"\n"
         try:
             return bool(self.poll.poll(0)) and os.write(STDERR, data) == len(data)
         except OSError:
@@ -133,7 +144,7 @@ class SystemLog(Lines):
             if self.socket is None:  # not before: systemd's sockets have certain numbers
                 self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                 self.socket.setblocking(False)
-            self.socket.sendto(head + line, SYSTEM_LOG)
+            self.socket.sendto(head + shortened(line), SYSTEM_LOG)
         except OSError:
             return False
         return True

@@ -168,7 +168,7 @@ def reload_config(call: Call) -> Body:
         else:
             call.refuse(Refused(FAILED, problem))
 
-    call.hub.reloader.request(done)
+    call.hub.reloader.request(done, call.client)
     return None
 
 

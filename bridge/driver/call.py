@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Reloader(Protocol):
     """What the driver asks of whoever reads the configuration again."""
 
-    def request(self, done: Callable[[str | None], None]) -> None:
+    def request(self, done: Callable[[str | None], None], asker: object) -> None:
         """Read it, beginning after this; `done` is called then, with what is wrong if it is."""
 
 

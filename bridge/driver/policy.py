@@ -8,7 +8,9 @@ from typing import Final, cast
 
 from bridge.driver.call import Call
 from bridge.driver.interface import Body, Interface, Method, Property
-from bridge.routing.errors import ACCESS_DENIED, Refused
+from bridge.routing.errors import ACCESS_DENIED, LIMITS_EXCEEDED, Refused
+
+MOST: Final = 2**26  # bytes of an answer, half of what a message can have
 
 
 def privileged(call: Call) -> None:
@@ -23,7 +25,7 @@ def explain(call: Call) -> Body:
     from bridge.driver.question import answer
 
     (table,) = call.arguments
-    return (answer(call, table),)
+    return fitting(call, answer(call, table))
 
 
 def list_rules(call: Call) -> Body:
@@ -31,7 +33,16 @@ def list_rules(call: Call) -> Body:
     privileged(call)
     from bridge.driver.question import listing
 
-    return (listing(call.hub.configuration),)
+    return fitting(call, listing(call.hub.configuration))
+
+
+def fitting(call: Call, text: str) -> Body:
+    """An answer, if it can be sent: there are any number of rules, and nobody is to wait for
+    what cannot come."""
+    most = min(MOST, call.client.limits.max_outgoing_bytes // 2)
+    if len(text) > most:
+        raise Refused(LIMITS_EXCEEDED, f"The answer has {len(text)} bytes, and may have {most}")
+    return (text,)
 
 
 def set_permissive(call: Call) -> Body:

@@ -21,9 +21,10 @@ KEYS: Final = {
     "sender": "s", "user": "u", "groups": "au", "names": "as", "at_console": "b",
     "destination": "s", "own": "s",
     "type": "s", "path": "s", "interface": "s", "member": "s", "error": "s",
-    "fds": "u", "broadcast": "b", "requested_reply": "b", "arguments": "as",
+    "fds": "u", "broadcast": "b", "requested_reply": "b", "arguments": "a{us}",
 }  # fmt: skip
 REPLIES: Final = ("method_return", "error")
+MAX_ARGUMENT: Final = 63  # as in match rules (D-Bus Specification, "Match Rules")
 
 
 def answer(call: Call, table: Mapping[str, tuple[str, object]]) -> str:
@@ -66,7 +67,7 @@ def read(table: Mapping[str, tuple[str, object]]) -> dict[str, Any]:
         if signature != KEYS[key]:
             wanted = KEYS[key]
             raise Refused(INVALID_ARGS, f'"{key}" is of type {signature}, and should be {wanted}')
-    question = {key: value for key, (_, value) in table.items()}
+    question: dict[str, Any] = {key: value for key, (_, value) in table.items()}
     if ("sender" in question) == ("user" in question):
         raise Refused(INVALID_ARGS, "A question has either a sender or a user")
     aims = ("destination" in question, "own" in question, bool(question.get("broadcast")))
@@ -74,6 +75,8 @@ def read(table: Mapping[str, tuple[str, object]]) -> dict[str, Any]:
         raise Refused(
             INVALID_ARGS, "A question has either a destination, or a name to own, or is a broadcast"
         )
+    if any(number > MAX_ARGUMENT for number in question.get("arguments", ())):
+        raise Refused(INVALID_ARGS, f"The last argument that rules can name is {MAX_ARGUMENT}")
     if question.get("type", "method_call") not in NUMBERS:
         raise Refused(INVALID_ARGS, f'There is no type "{question["type"]}"')
     return question
@@ -126,7 +129,7 @@ def find(call: Call, name: str) -> Client | None:
 def inquiry(question: dict[str, Any]) -> Inquiry:
     """The message that is asked about: what is not said it does not have."""
     kind = question.get("type", "signal" if question.get("broadcast") else "method_call")
-    texts = enumerate(question.get("arguments", ()))
+    texts = question.get("arguments", {})
     return Inquiry(
         type=kind,
         path=question.get("path"),
@@ -136,5 +139,5 @@ def inquiry(question: dict[str, Any]) -> Inquiry:
         broadcast=question.get("broadcast", False),
         requested=question.get("requested_reply", True) if kind in REPLIES else None,
         fds=question.get("fds", 0),
-        texts=tuple(texts),
+        texts=tuple(texts.items()),
     )

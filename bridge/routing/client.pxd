@@ -30,7 +30,9 @@ cdef class Client:
     cdef public long long mark
     cdef public long long dropped
     cdef public long long denied
+    cdef str known
     cpdef bint active(self)
+    cpdef str who(self)
     cpdef bint gone(self)
     cpdef unsettle(self)
     cpdef allot(self, object limits)

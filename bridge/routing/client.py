@@ -67,10 +67,17 @@ class Client:
         self.mark = 0
         self.dropped = 0
         self.denied = 0
+        self.known: str | None = None
 
     def active(self) -> bool:
         """Has it said Hello?"""
         return self.number >= 0
+
+    def who(self) -> str:
+        """Who it is, for errors and the log: its process is asked for its name once."""
+        if self.known is None:
+            self.known = str(self.credentials)
+        return self.known
 
     def gone(self) -> bool:
         """Has its connection ended?"""

@@ -40,6 +40,7 @@ class Gate:
         self.permissive = policy.permissive
         self.own: Standing = policy.standing(None, [DRIVER])
         self.depth = policy.depth
+        self.remarks: set[str] = set()
 
     def admit(self, client: Client) -> None:
         """Find the rules that hold for a client."""
@@ -51,7 +52,7 @@ class Gate:
     def set_permissive(self, on: bool, client: Client) -> None:
         """Somebody asks that denials be only logged, or that they happen again."""
         self.permissive = on
-        log.warning("Permissive: %s, says %s (%s)", on, client.unique, client.credentials)
+        log.warning("Permissive: %s, says %s (%s)", on, client.unique, client.who())
 
     # ------------------------------------------------------------------- standings
 
@@ -153,10 +154,11 @@ class Gate:
         for finding in hard[:1] or denials or found[:1]:
             what = f"Rejected {finding.about} message" if hard else "Would reject message"
             text = complaint(what, len(finding.rules), sender, receiver, frame, requested)
-            why, fields = reason(finding), journal(finding)
-            self.record(sender or receiver, with_path(text, frame), why, fields)
+            logged, why, fields = with_path(text, frame), reason(finding), journal(finding)
             if hard:
+                self.record(sender or receiver, logged, why, fields)
                 raise Refused(ACCESS_DENIED, text)
+            self.remark(logged, why, fields)
 
     def unasked(self, sender: Client, receiver: Client | None, frame: Frame) -> Refused:
         """A reply that nobody waits for: whatever the rules say, it has no handle to go on."""
@@ -177,10 +179,12 @@ class Gate:
             return
         text = not_to_own(client, name)
         passes = self.permissive or is_permissive(finding.rule)
-        logged = f"Would refuse: {text}" if passes else text
-        self.record(client, f"{logged} ({client.credentials})", reason(finding), journal(finding))
-        if not passes:
-            raise Refused(ACCESS_DENIED, text)
+        logged, why, fields = f"{text} ({client.who()})", reason(finding), journal(finding)
+        if passes:
+            self.remark(f"Would refuse: {logged}", why, fields)
+            return
+        self.record(client, logged, why, fields)
+        raise Refused(ACCESS_DENIED, text)
 
     # ------------------------------------------------------------------------- log
 
@@ -200,8 +204,16 @@ class Gate:
                 why = f"{why} ({client.denied} denials so far)"
         log.warning("%s; %s", text, why, extra={"journal": fields or {}})
 
+    def remark(self, text: str, why: str, fields: dict[str, object]) -> None:
+        """Log what passes and should not, each thing once: rules are to be made of it."""
+        line = f"{text}; {why}"
+        if line not in self.remarks and len(self.remarks) < MOST_REMARKS:
+            self.remarks.add(line)
+            log.warning("%s", line, extra={"journal": fields})
+
 
 EACH = 16  # denials of a client that are logged one by one
+MOST_REMARKS = 4096  # different ones, until there is another policy
 
 
 def is_allowed(verdict: Verdict, slot: int, frame: Frame) -> bool:

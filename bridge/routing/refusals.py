@@ -60,8 +60,8 @@ def complaint(
     requested: bool,
 ) -> str:
     """Who (None: the bus) wanted to send what to whom, and how many rules matched it."""
-    source = "bus" if sender is None else sender.credentials
-    target = "bus" if receiver is None else receiver.credentials
+    source = "bus" if sender is None else sender.who()
+    target = "bus" if receiver is None else receiver.who()
     return (
         f'{what}, {rules} matched rules; type="{TYPES[frame.kind]}", '
         f'sender="{frame.sender() if sender is None else sender.unique}" ({source}) '

@@ -1,5 +1,6 @@
 """What one configuration says otherwise than another, in a few words for the log."""
 
+import os
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import fields
@@ -36,6 +37,15 @@ def fixed(start: Configuration, now: Configuration) -> list[str]:
         f"{name} is read only at the start: it stays {word(before)}"
         for name, before, _ in others(FIXED, start, now)
     ]
+
+
+def hidden(old: Configuration, new: Configuration) -> str | None:
+    """What is wrong if the bus, which has become another user since, cannot read any more what
+    it read before: without that file's rules it would allow what they deny."""
+    for path in set(old.sources) - set(new.sources):
+        if os.path.lexists(path) and not os.access(path, os.R_OK):
+            return f"{path}: read before, and not readable any more"
+    return None
 
 
 def files(old: Loaded, new: Loaded) -> str:

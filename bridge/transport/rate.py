@@ -29,6 +29,7 @@ class Doorkeeper:
     def __init__(self, rate: Rate | None) -> None:
         self.rate = rate
         self.buckets: dict[int | None, Bucket] = {}
+        self.many = MANY
 
     def adopt(self, rate: Rate | None) -> None:
         """Another rate holds. What was used is forgotten only if it is really another."""
@@ -53,10 +54,13 @@ class Doorkeeper:
 
     def forget_the_full(self, rate: Rate, now: float) -> None:
         """Who has not come for long is like one who never came."""
-        if len(self.buckets) < MANY:
+        if len(self.buckets) < self.many:
             return
         for bucket in self.buckets.values():
             bucket.fill(rate, now)
         self.buckets = {
             uid: bucket for uid, bucket in self.buckets.items() if bucket.tokens < rate.burst
         }
+        # Not for each who comes, if many are not full: a user can have 65,536 numbers of others
+        # (subuid(5)), and come with all of them.
+        self.many = max(MANY, 2 * len(self.buckets))

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from asyncio import TimerHandle
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, final
@@ -31,6 +32,7 @@ QUIET: Final = 0.2  # seconds without a change: whoever was writing is through
 PATIENCE: Final = 2.0  # but whoever goes on writing is not waited for longer than this
 AT_THE_END: Final = 0.5  # a look-up that hangs does not hold up the end of the bus
 MOST_WAITING: Final = 1024  # who asks while so many wait is told so
+MOST_OF_ONE: Final = 32  # the same for one client: the others' turn comes, too
 SWITCH: Final = 0.0005  # seconds until the thread that reads lets the loop go on
 
 log = logging.getLogger("bus1.reload")
@@ -66,6 +68,7 @@ class Reloader:
         self.watched: int | None = None
         self.thread: threading.Thread | None = None
         self.waiting: list[Done] = []
+        self.askers: Counter[object] = Counter()  # how often each of them waits
         self.again = False  # a signal or a change of the files asks, too
         self.timer: TimerHandle | None = None
         self.resting: TimerHandle | None = None
@@ -91,12 +94,13 @@ class Reloader:
             self.loop.remove_reader(self.watched)
         self.watch.close()
 
-    def request(self, done: Done) -> None:
+    def request(self, done: Done, asker: object = None) -> None:
         """Reload, then call `done`, in the loop: with None, or with what is wrong."""
         if done is nobody:
             self.again = True
-        elif len(self.waiting) < MOST_WAITING:
+        elif len(self.waiting) < MOST_WAITING and self.askers[asker] < MOST_OF_ONE:
             self.waiting.append(done)
+            self.askers[asker] += 1
         else:
             done("too many wait for a reload already")
         self.go_on()
@@ -111,6 +115,7 @@ class Reloader:
     def begin(self) -> None:
         """A run for all who wait now."""
         asked, self.waiting, self.again = self.waiting, [], False
+        self.askers.clear()
         if self.timer is not None:  # what has been seen of the files is read now
             self.timer.cancel()
             self.timer = None
@@ -125,11 +130,14 @@ class Reloader:
         return found._replace(spent=time.thread_time() - began)
 
     def find(self) -> Found:
-        from bridge.transport.changes import fixed, summary  # needed only here, so not at the start
+        # Needed only here, so not at the start.
+        from bridge.transport.changes import fixed, hidden, summary
 
         before, start = self.loaded, self.server.settings.loaded.configuration
         try:
             loaded = load(self.server.settings.read)
+            if wrong := hidden(before.configuration, loaded.configuration):
+                return Found(wrong=wrong, stale=self.follow(before, None))
             warnings = [*map(str, loaded.complaints), *fixed(start, loaded.configuration)]
             said = summary(before, loaded)
         except (ConfigError, OSError) as error:

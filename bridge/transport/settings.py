@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from bridge.transport.files import Stamps, stamps
 from policy.configuration import Complaint, ConfigError, Configuration
@@ -10,6 +10,8 @@ from policy.people import People
 from policy.policy import Policy
 
 Read = Callable[[], Configuration]
+
+LONGEST: Final = 2000  # characters that are said of what is wrong; files may say any number
 
 
 @final
@@ -52,5 +54,7 @@ def load(read: Read) -> Loaded:
 def reason(error: ConfigError | OSError) -> str:
     """Why there is no configuration, in one line: it begins with the place, if there is one."""
     if isinstance(error, OSError) and error.filename is not None:
-        return f'Failed to open "{error.filename}": {error.strerror}'
-    return str(error)
+        text = f'Failed to open "{error.filename}": {error.strerror}'
+    else:
+        text = str(error)
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[:LONGEST])

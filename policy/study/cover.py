@@ -100,8 +100,8 @@ def turns(clause: Clause, among: set[str] | None = None) -> set[str]:
 
 
 def meet(one: Rule, other: Rule) -> bool:
-    """May some message match both? Errs on the side of yes for names, which may belong to one
-    owner, only where they are the same."""
+    """May some message match both? Two names may have one owner; that is taken to be so only
+    where they are the same, or one is among those that the other stands for."""
     if one.about != other.about or one.about == "connect":
         return False
     if not (covers_names(one, other) or covers_names(other, one)):

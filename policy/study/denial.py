@@ -29,9 +29,11 @@ OWN: Final = re.compile(
     r"(?: \((?P<source>(?:(?!\); rule ).)*)\))?(?:; rule (?P<rule>.+))?"
 )
 # Of a client that is denied much the bus logs ever fewer denials, and counts them.
-COUNT: Final = re.compile(r" \((?P<count>\d+) denials so far\)\s*$")
+COUNT: Final = re.compile(r" \((?P<count>\d{1,20}) denials so far\)\s*$")
 BUS: Final = re.compile(r"\[(?P<bus>system|session)\b[^]]*\] $")
-PROCESS: Final = re.compile(r'uid=(?P<uid>\d+)(?: pid=(?P<pid>\d+))?(?: comm="(?P<comm>.*?)")?')
+PROCESS: Final = re.compile(
+    r'uid=(?P<uid>\d{1,20})(?: pid=(?P<pid>\d{1,20}))?(?: comm="(?P<comm>.*?)")?'
+)
 
 
 @final

@@ -6,7 +6,7 @@ something that none names. Two policies that answer all of them alike differ in 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 from policy.clause import Clause, Question
 from policy.configuration import Configuration
@@ -17,6 +17,9 @@ from policy.rule import ANYBODY, About, Rule, Section
 from policy.study.inquiry import BUS, NAME, NOBODY, Inquiry, Person, bus_user, groups_of
 from policy.study.questions import describe, questions
 from policy.verdict import Access
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 OTHERS: Final = "anybody else"
 EVERYBODY: Final = "everybody"
@@ -39,6 +42,10 @@ class Decision:
         if self.rule is not None and self.rule.permissive:
             return "let through"
         return "allowed" if self.allowed else "denied"
+
+
+# Something that changes for one person: about what, which name, what message, and how.
+Fact = tuple[About, str, str, Decision, Decision]
 
 
 @final
@@ -92,27 +99,29 @@ class Comparison:
         rules = [rule for section in both for rule in section.rules]
         self.people = people(both)
         self.names = sorted({name for rule in rules for name in names_of(rule)} | {BUS, NAME})
-        self.drawn: dict[tuple[Rule, ...], list[tuple[str, Decision, Decision]]] = {}
+        self.drawn: dict[tuple[tuple[Rule, ...], ...], list[tuple[str, Decision, Decision]]] = {}
 
     def changes(self) -> list[Change]:
-        """By what changed and how, the people and messages together."""
-        whom: dict[tuple[About, str, str, Decision, Decision], list[str]] = {}
-        for person, who in self.people.items():
-            for about, name, text, old, new in self.of(who):
-                whom.setdefault((about, name, text, old, new), []).append(person)
-        what: dict[tuple[About, str, tuple[str, ...], Decision, Decision], list[str]] = {}
-        for (about, name, text, old, new), persons in whom.items():
-            together = tuple(persons) if len(persons) < len(self.people) else (EVERYBODY,)
-            what.setdefault((about, name, together, old, new), []).append(text)
-        where: dict[tuple[About, tuple[str, ...], tuple[str, ...], Decision, Decision], list[str]]
-        where = {}
-        for (about, name, together, old, new), texts in what.items():
-            key = about, together, tuple(filter(None, texts)), old, new
-            where.setdefault(key, []).append(name)
+        """By what changed and how, first the people together, then messages, then names."""
+        whom = gather(
+            (fact, person) for person, who in self.people.items() for fact in self.of(who)
+        )
+        what = gather(
+            ((about, name, self.together(persons), old, new), text)
+            for (about, name, text, old, new), persons in whom.items()
+        )
+        where = gather(
+            ((about, persons, tuple(filter(None, texts)), old, new), name)
+            for (about, name, persons, old, new), texts in what.items()
+        )
         return [
-            Change(about, self.shown(names), together, messages, old, new)
-            for (about, together, messages, old, new), names in where.items()
+            Change(about, self.shown(names), persons, messages, old, new)
+            for (about, persons, messages, old, new), names in where.items()
         ]
+
+    def together(self, persons: list[str]) -> tuple[str, ...]:
+        """People, or in a word all of them."""
+        return tuple(persons) if len(persons) < len(self.people) else (EVERYBODY,)
 
     def shown(self, names: list[str]) -> tuple[str, ...]:
         """Names, or in words what stands for others."""
@@ -120,7 +129,7 @@ class Comparison:
             return (ANY_NAME,)
         return tuple(shown(name) for name in names if name)
 
-    def of(self, person: Person) -> Iterator[tuple[About, str, str, Decision, Decision]]:
+    def of(self, person: Person) -> Iterator[Fact]:
         """All that changes for one person."""
         old, new = (person.access(policy) for policy in self.policies)
         yield from self.connecting(person)
@@ -132,7 +141,7 @@ class Comparison:
                 for text, first, second in self.messages(about, name, old, new):
                     yield about, name, text, first, second
 
-    def connecting(self, person: Person) -> Iterator[tuple[About, str, str, Decision, Decision]]:
+    def connecting(self, person: Person) -> Iterator[Fact]:
         findings = [
             connecting(policy, person.uid, person.groups, bus_uid)
             for policy, bus_uid in zip(self.policies, self.bus_uids, strict=True)
@@ -152,10 +161,17 @@ class Comparison:
         rules = tuple(each.rule for each in before), tuple(each.rule for each in after)
         if rules[0] == rules[1]:
             return []
-        key = (*rules[0], Rule(allow=True, about="connect"), *rules[1])
-        if key not in self.drawn:
-            self.drawn[key] = differing(before, after)
-        return self.drawn[key]
+        if rules not in self.drawn:
+            self.drawn[rules] = differing(before, after)
+        return self.drawn[rules]
+
+
+def gather(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    """The values of each key, both in the order in which they come."""
+    found: dict[K, list[V]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def people(sections: Sequence[Section]) -> dict[str, Person]:

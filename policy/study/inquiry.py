@@ -143,11 +143,26 @@ def bus_user(configuration: Configuration) -> int:
     return os.getuid() if uid is None else uid
 
 
-def owners(policy: Policy, name: str) -> list[int]:
-    """Who may own a name and is named in the policy, root aside if there is another."""
-    able = [
-        uid
-        for uid in sorted({0, *policy.users})
-        if (rules := policy.access(uid, groups_of(uid), False).owning(name)) and rules[-1].allow
-    ]
-    return [uid for uid in able if uid != 0] or able
+@final
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who may own a name: somebody whom no rule names, and of those who are named, and root,
+    these users and groups."""
+
+    anybody: bool
+    users: tuple[int, ...]
+    groups: tuple[int, ...]
+
+
+def owners(policy: Policy, name: str) -> Owners:
+    """Who may own a name."""
+
+    def may(person: Person) -> bool:
+        rules = person.access(policy).owning(name)
+        return bool(rules) and rules[-1].allow
+
+    return Owners(
+        may(Person(NOBODY)),
+        tuple(uid for uid in sorted({0, *policy.users}) if may(Person(uid, groups_of(uid)))),
+        tuple(gid for gid in sorted(policy.groups) if may(Person(NOBODY, (gid,)))),
+    )

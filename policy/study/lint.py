@@ -52,7 +52,7 @@ def strangers(configuration: Configuration) -> Iterator[Remark]:
     people = People()
     Policy(configuration, people)
     for each in people.complaints:
-        kind = "group" if "group" in each.text else "user"
+        kind = "group" if each.text.startswith("unknown group") else "user"
         yield Remark(
             "warning",
             f"unknown-{kind}",
@@ -121,27 +121,27 @@ def overridden(rule: Rule, later: Rule) -> Remark:
 def forgotten(configuration: Configuration) -> Iterator[Remark]:
     """Rules with few attributes, which put all before them out of force though they match not
     all messages."""
-    before: list[tuple[Section, Rule]] = []
-    for section, rule in placed(configuration):
-        if rule.about in ("send", "receive"):
-            lost = [
-                earlier
-                for other, earlier in before
-                if earlier.about == rule.about
-                and not covers(rule, earlier)
-                and (applies_to_all(section, other) or other.context == "default")
-            ]
-            if lost and Clause(rule).plain and is_partial(rule):
-                yield Remark(
-                    "warning",
-                    "forgets",
-                    rule.origin,
-                    f"{rule_text(rule)} puts the {len(lost)} {rule.about} rules before it out of "
-                    "force, also for messages that it does not match: as in dbus-daemon, a rule "
-                    "without type, name, path, interface, member and error does",
-                    f"name what it is for, such as {rule.about}_type",
-                )
-            before.append((section, rule))
+    rules = [each for each in placed(configuration) if each[1].about in ("send", "receive")]
+    for place, (section, rule) in enumerate(rules):
+        if not (is_partial(rule) and Clause(rule).plain):
+            continue
+        lost = [
+            earlier
+            for other, earlier in rules[:place]
+            if earlier.about == rule.about
+            and not covers(rule, earlier)
+            and (applies_to_all(section, other) or other.context == "default")
+        ]
+        if lost:
+            yield Remark(
+                "warning",
+                "forgets",
+                rule.origin,
+                f"{rule_text(rule)} puts the {len(lost)} {rule.about} rules before it out of "
+                "force, also for messages that it does not match: as in dbus-daemon, a rule "
+                "without type, name, path, interface, member and error does",
+                f"name what it is for, such as {rule.about}_type",
+            )
 
 
 def is_partial(rule: Rule) -> bool:
@@ -159,24 +159,21 @@ def unordered(configuration: Configuration) -> Iterator[Remark]:
     groups = [section for section in configuration.policy if section.context == "group"]
     for place, later in enumerate(groups):
         for earlier in groups[:place]:
-            if earlier.who == later.who:
-                continue
-            for rule in later.rules:
-                against = next(
-                    (
-                        each
-                        for each in earlier.rules
-                        if each.allow != rule.allow and meet(each, rule)
-                    ),
-                    None,
+            if earlier.who != later.who and (found := contradiction(earlier, later)):
+                yield found
+
+
+def contradiction(earlier: Section, later: Section) -> Remark | None:
+    """The first rule of one that some rule of the other contradicts."""
+    for rule in later.rules:
+        for against in earlier.rules:
+            if against.allow != rule.allow and meet(against, rule):
+                return Remark(
+                    "warning",
+                    "group-order",
+                    rule.origin,
+                    f"{rule_text(rule)} for {later} contradicts {against.origin} for {earlier}; "
+                    "for members of both it is not sure which comes last",
+                    "say it for users, or in one of the two only",
                 )
-                if against is not None:
-                    yield Remark(
-                        "warning",
-                        "group-order",
-                        rule.origin,
-                        f"{rule_text(rule)} for {later} contradicts {against.origin} for "
-                        f"{earlier}; for members of both it is not sure which comes last",
-                        "say it for users, or in one of the two only",
-                    )
-                    break
+    return None

@@ -65,6 +65,18 @@ def test_several_lines_are_one_record(heard: socket.socket) -> None:
     assert (fields["MESSAGE"], fields["PRIORITY"]) == ("one\ntwo\nPRIORITY=0", "3")
 
 
+def test_nobody_is_too_long_to_be_logged(heard: socket.socket) -> None:
+    """Who is denied something may choose a path of any length."""
+    journal = Journal()
+    journal.emit(record(f"Rejected path=/{'x' * 5_000_000}; rule 7"))
+    said = read(heard)["MESSAGE"]
+    assert said.startswith("Rejected path=/xxx")
+    assert " [...] x" in said
+    assert said.endswith("xxx; rule 7")
+    assert len(said) < 5000
+    assert journal.lost == 0
+
+
 def test_what_is_lost_is_counted_and_said(heard: socket.socket) -> None:
     journal = Journal()
     sent = 0

@@ -88,6 +88,21 @@ def test_where_it_goes(
     assert system.said() == expected
 
 
+def test_of_a_long_line_the_middle_is_lost(
+    system: System, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A denial says at its end why, whatever path is before that."""
+    configure(LogTo.BOTH, "session")
+    logging.getLogger().info("Rejected path=/%s; rule 7", "x" * 5_000_000)
+    on_stderr = capfd.readouterr().err
+    ((_, in_system),) = system.said()
+    for said in (on_stderr, in_system + "\n"):
+        assert said.endswith("xxx; rule 7\n")
+        assert " [...] x" in said
+        assert "Rejected path=/xxx" in said
+        assert len(said) <= select.PIPE_BUF
+
+
 def test_priorities_are_those_of_the_system() -> None:
     levels = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
     assert [log.PRIORITY[level] for level in levels] == [

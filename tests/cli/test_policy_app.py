@@ -153,6 +153,13 @@ def test_a_narrow_terminal_shows_everything(tmp_path: Path, conf: str) -> None:
     assert max(map(len, plain.splitlines())) <= 30
     assert "anybody-owns" in "".join(plain.split())
     assert "…" not in plain
+    assert not [line for line in plain.splitlines() if line != line.rstrip()]
+
+
+def test_a_rule_is_folded_beside_its_mark(tmp_path: Path, conf: str) -> None:
+    words = ("explain", "-u", "daemon", "own", "org.example.Other", "-f", conf)
+    plain = re.sub("\x1b\\[[0-9;]*m", "", on_a_terminal(tmp_path, *words, COLUMNS="24"))
+    assert '  -> <allow\n     own="org.example.Ot\n     her"/>\n' in plain
 
 
 @pytest.mark.parametrize("words", [("show",), ("show", "--json"), ("convert",)])

@@ -97,3 +97,33 @@ def test_what_the_same_rule_decides_now_is_shown_together(bus1: Bus1, tmp_path: 
     )
     assert shown[10:] == ["... and 2 more (--json has all)", ""]
     assert len(json.loads(bus1("policy", "diff", one, other, "--json")[1])["changes"]) == 96
+
+
+def test_settings_that_are_no_text(bus1: Bus1, tmp_path: Path) -> None:
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    one.write_text('listen = ["unix:path=/x"]\n')
+    other.write_text(
+        'listen = ["unix:path=/x", "unix:path=/y"]\n'
+        "fork = true\n"
+        "connection_rate = { per_second = 5, burst = 20 }\n"
+        "[selinux]\n"
+        '"a.b" = "x_t"\n'
+        '[[quota]]\nuser = "daemon"\nmax_outgoing_bytes = 1000\n'
+        '[[quota]]\nname = "a.b"\nmax_names_per_connection = 2\n'
+    )
+    assert bus1("policy", "diff", str(one), str(other))[1] == (
+        "~ listen: unix:path=/x -> unix:path=/x, unix:path=/y\n"
+        "~ fork: off -> on\n"
+        "~ selinux: - -> a.b x_t\n"
+        "~ quotas: - -> user daemon: max_outgoing_bytes 1000, a.b: max_names_per_connection 2\n"
+        "~ connection_rate: - -> 5 per second, 20 at once\n"
+    )
+    found = json.loads(bus1("policy", "diff", str(one), str(other), "--json")[1])["settings"]
+    after = {each["name"]: each["after"] for each in found}
+    assert after["selinux"] == [["a.b", "x_t"]]
+    assert after["connection_rate"] == {"per_second": 5, "burst": 20}
+    assert after["quotas"][1] == {
+        "user": None,
+        "name": "a.b",
+        "limits": {"max_names_per_connection": 2},
+    }

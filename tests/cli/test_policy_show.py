@@ -69,8 +69,27 @@ def test_for_people(bus1: Bus1, path: str) -> None:
     )
 
 
-def test_nobody_may_own_it(bus1: Bus1, path: str) -> None:
-    assert "owned by: nobody that is named" in bus1("policy", "show", path, "-s", "x.y")[1]
+@pytest.mark.parametrize(
+    ("name", "words", "owners"),
+    [
+        ("x.y", "nobody", (False, [], [])),
+        ("a.d.e", "anybody", (True, [0, 1], [65534])),
+        ("a.b", "daemon (uid 1)", (False, [1], [])),
+        ("a.e", "root (uid 0), daemon (uid 1)", (False, [0, 1], [])),
+        ("a.f", "group nogroup (gid 65534)", (False, [], [65534])),
+    ],
+)
+def test_who_may_own_it(
+    bus1: Bus1, path: str, name: str, words: str, owners: tuple[bool, list[int], list[int]]
+) -> None:
+    Path(path).write_text(
+        POLICY.replace('<allow own="a.b"/>', '<allow own="a.b"/><allow own="a.e"/>')
+        .replace('<policy group="nogroup">', '<policy group="nogroup"><allow own="a.f"/>')
+        .replace("</busconfig>", '<policy user="root"><allow own="a.e"/></policy></busconfig>')
+    )
+    assert f"owned by: {words}\n" in bus1("policy", "show", path, "-s", name)[1]
+    found = json.loads(bus1("policy", "show", path, "-s", name, "--json")[1])["owners"]
+    assert tuple(found.values()) == owners
 
 
 def test_the_standard_configuration(bus1: Bus1) -> None:

@@ -125,7 +125,7 @@ class Desk:
         self.gate.admit(client)
         self.active += 1
 
-    def request(self, done: Callable[[str | None], None]) -> None:
+    def request(self, done: Callable[[str | None], None], asker: object) -> None:
         """Reads the configuration anew at once: it has none."""
         done(None)
 

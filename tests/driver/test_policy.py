@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from policy.rule import Rule
+from policy.configuration import Configuration
+from policy.limits import Limits
+from policy.rule import Argument, Rule
 from tests import policies
 from tests.policies import rule
 from tests.raw import DRIVER
@@ -38,6 +41,10 @@ def root(world: World) -> Party:
 def explain(party: Party, **question: tuple[str, Any]) -> Any:
     answer = party.ask("Explain", "a{sv}", question, interface=POLICY)
     return answer.error or json.loads(answer.args[0])
+
+
+def adopt(world: World, configuration: Configuration) -> None:
+    world.hub.adopt(configuration, policies.policy(configuration))
 
 
 def permissive(party: Party) -> Any:
@@ -86,6 +93,16 @@ def test_names_of_who_asks_count(root: Party) -> None:
     assert deciding(explain(root, **question)) == [("send", True, 1), ("receive", False, 5)]
 
 
+def test_arguments_are_those_that_are_said(world: World, root: Party) -> None:
+    about = rule(False, "send", 9, name="x.y", arguments=(Argument(0, "", prefix=True),))
+    adopt(world, policies.rules(about))
+    question = {"user": ("u", 5), "destination": ("s", "x.y")}
+    said = explain(root, **question, arguments=("a{us}", {2: "z"}))
+    assert said["verdict"] == "allowed"
+    said = explain(root, **question, arguments=("a{us}", {0: "y", 2: "z"}))
+    assert deciding(said)[0] == ("send", False, 9)
+
+
 def test_the_bus_itself_is_not_judged(root: Party) -> None:
     said = explain(root, user=("u", 5), destination=("s", DRIVER), member=("s", "No"))
     assert [(each["about"], each["judged"]) for each in said["findings"]] == [
@@ -104,6 +121,7 @@ def test_the_bus_itself_is_not_judged(root: Party) -> None:
         {"user": ("u", 5), "own": ("s", "x.y"), "destination": ("s", "x.y")},
         {"user": ("u", 5), "own": ("s", "x.y"), "cow": ("s", "moo")},
         {"user": ("u", 5), "destination": ("s", "x.y"), "type": ("s", "letter")},
+        {"user": ("u", 5), "destination": ("s", "x.y"), "arguments": ("a{us}", {64: "x"})},
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(root: Party, question: dict[str, Any]) -> None:
@@ -145,3 +163,17 @@ def test_nobody_else_may(world: World, member: str, arguments: tuple[Any, ...]) 
     answer = world.connect(uid=UID + 1).ask(member, *arguments, interface=POLICY)
     assert answer.error == "org.freedesktop.DBus.Error.AccessDenied"
     assert not world.hub.gate.permissive
+
+
+def test_an_answer_that_is_too_long_to_be_sent_is_refused() -> None:
+    """Else the caller would wait for it, and be taken for one that does not read."""
+    many = policies.rules(*[rule(False, "own", line, name="a.b") for line in range(100)])
+    world = World(configuration=replace(many, limits=Limits(max_outgoing_bytes=10_000)))
+    party = world.connect()
+    for answer in (
+        party.ask("ListRules", interface=POLICY),
+        party.ask("Explain", "a{sv}", {"user": ("u", 5), "own": ("s", "a.b")}, interface=POLICY),
+    ):
+        assert str(answer) == "!LimitsExceeded"
+        assert str(answer.args[0]).endswith(" bytes, and may have 5000")
+    world.end()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -220,7 +222,52 @@ def test_files_that_include_two_files_each_come_to_an_end(
 
 def test_a_file_without_end_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="1048576 bytes"):
-        read(tmp_path, "<include>/dev/zero</include>")
+        load("/dev/zero")
+    (tmp_path / "a.conf").touch()
+    os.truncate(tmp_path / "a.conf", 10 << 30)
+    with pytest.raises(ConfigError, match="1048576 bytes"):
+        read(tmp_path, "<include>a.conf</include>")
+
+
+def test_nobody_waits_for_a_pipe_that_nobody_writes_to(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.conf")
+    with pytest.raises(ConfigError, match="no element found"):
+        load(str(tmp_path / "a.conf"))
+
+
+def test_included_are_regular_files_only(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    os.mkfifo(tmp_path / "d" / "a.conf")
+    (tmp_path / "d" / "b.conf").mkdir()
+    (tmp_path / "d" / "c.conf").symlink_to("/dev/zero")
+    for path in ("d/a.conf", "/dev/zero"):
+        with pytest.raises(ConfigError, match="not a regular file"):
+            read(tmp_path, f"<include>{path}</include>")
+    writer = os.open(tmp_path / "d" / "a.conf", os.O_RDWR)  # and never says anything
+    found = read(tmp_path, "<includedir>d</includedir>", d__e=OWN.format("e"))
+    os.close(writer)
+    assert owned(found) == ["e"]
+    assert [complaint.text.rpartition(": ")[2] for complaint in found.complaints] == [
+        "not a regular file",
+        "Is a directory",
+        "not a regular file",
+    ]
+
+
+def test_the_file_itself_may_come_through_a_pipe(tmp_path: Path) -> None:
+    """As from a shell's <(...), however slowly."""
+    read_end, write_end = os.pipe()
+
+    def write() -> None:
+        for byte in busconfig(OWN.format("e")).encode():
+            os.write(write_end, bytes([byte]))
+        os.close(write_end)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert owned(load(f"/dev/fd/{read_end}")) == ["e"]
+    writer.join()
+    os.close(read_end)
 
 
 @pytest.mark.parametrize(

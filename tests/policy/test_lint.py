@@ -73,6 +73,7 @@ BAD: list[tuple[str, str, int]] = [
     (default('<allow own="a.b"/>'), "anybody-owns", 4),
     ('<policy at_console="true"><allow own="a.b"/></policy>', "at-console", 3),
     ('<policy user="no such"><allow own="a.b"/></policy>', "unknown-user", 3),
+    ('<policy user="no group"><allow own="a.b"/></policy>', "unknown-user", 3),
     ('<policy group="no such"><allow own="a.b"/></policy>', "unknown-group", 3),
     (default('<allow group="no such"/>'), "unknown-group", 4),
     (default('<allow user="root"/>', '<deny user="*"/>'), "shadowed", 4),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from policy.configuration import ConfigError, Configuration, Quota, Rate
+from policy.files import toml_form
 from policy.files.load import load
 from policy.rule import NOWHERE, Argument, Rule, Section
 
@@ -333,12 +334,41 @@ WRONG: list[tuple[str, str]] = [
     ("type =", "1: Invalid value"),
     ('a = 1\n\nb = "', "3: "),
     ("a = 1\na = 1", "2: Cannot overwrite a value"),
+    ('include = ["a\\u0000/"]', "1: path should be without a NUL, not 'a\\x00/'"),
+    ('pidfile = "a\\u0000"', "1: pidfile should be without a NUL"),
+    ('"a\\nb" = 1', "1: unknown key 'a\\nb'"),
+    (f"type = 0x{'f' * 5000}", "1: type should be a text, not a number of very many digits"),
+    (f"type = '{'x' * 5000}'\nfork = 1", "2: fork should be true or false, not 1"),
+    (f"fork = '{'x' * 5000}'", "1: fork should be true or false, not 'xxx"),
+    (f"type.{'.'.join('a' * 900)} = 1", "1: type should be a text, not {'a': {'a': "),
+    (f"{'.'.join('a' * 2000)} = 1", " a key of more than 1000 words"),
+    (f"[{' . '.join(['q', *'a' * 2000])}]", " a key of more than 1000 words"),
+    ("connection_rate = { per_second = 1, burst = 0x80000000 }", "1: burst should be less than"),
 ]
 
 
 @pytest.mark.parametrize(("text", "what"), WRONG)
 def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path, text: str, what: str) -> None:
-    assert refused(tmp_path, text).startswith(what)
+    said = refused(tmp_path, text)
+    assert said.startswith(what)
+    assert said.isprintable()
+    assert len(said) < 300
+
+
+def test_of_many_mistakes_the_first_are_said(tmp_path: Path) -> None:
+    said = refused(tmp_path, f"listen = [{'1, ' * 100_000}]")
+    assert said.count("should be a text") == 10
+    assert said.endswith("; and 99990 more")
+
+
+def test_a_path_that_no_file_can_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def encode(path: str) -> bytes:
+        return path.encode("latin-1")  # as where the locale says so
+
+    monkeypatch.setattr(toml_form.os, "fsencode", encode)
+    assert (
+        refused(tmp_path, 'include = ["\u0416.toml"]') == "1: no file can be called '\u0416.toml'"
+    )
 
 
 WRONG_RULES: list[tuple[str, str]] = [

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy import explain
+from policy import policy as module
 from policy.clause import BROADCAST, Clause, Question
 from policy.configuration import Configuration
 from policy.people import People
@@ -247,6 +248,27 @@ def test_verdicts_are_found_once_and_kept_in_bounds() -> None:
     policy.verdict(standing, other)
     assert policy.verdicts == 1
     assert list(standing.verdicts) == [other]
+
+
+def test_those_in_use_are_emptied_every_time() -> None:
+    """Also standings that were forgotten before: some live as long as the bus."""
+    policy = policies.policy(policies.rules())
+    own = policy.standing(None, ["o.o"])
+    for count in range(3):
+        policy.verdict(own, Standing(None, frozenset(str(count))))
+        policy.forget()
+        assert not own.verdicts
+
+
+def test_names_that_come_and_go_leave_no_more_than_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_VERDICTS", 8)
+    marks = [f"n.n{number}" for number in range(6)]
+    policy = policies.policy(policies.rules(*(rule(True, "send", name=each) for each in marks)))
+    access = policy.access(0, (), False)
+    for bits in range(64):
+        names = [each for number, each in enumerate(marks) if bits >> number & 1]
+        policy.standing(access, names)
+        assert len(policy.standings) <= 8
 
 
 def test_a_plain_verdict_asks_nothing_of_a_message() -> None:

@@ -277,6 +277,20 @@ def test_all_that_would_be_denied_is_logged(
     ]
 
 
+def test_what_passes_by_permission_is_logged_once_each(
+    world_of: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However much there is of one thing, the others are not lost among it."""
+    a, _ = two(world_of(deny(name="x.y"), permissive=True), "x.y")
+    for count in range(60):
+        for member in ("Often", f"Once{count}"):
+            a.call(member, to="x.y", flags=NO_REPLY)
+    said = [
+        record.getMessage().partition('member="')[2].partition('"')[0] for record in caplog.records
+    ]
+    assert said == ["Often", *(f"Once{count}" for count in range(60))]
+
+
 def test_on_a_permissive_bus_all_passes_and_is_logged(
     world_of: Open, caplog: pytest.LogCaptureFixture
 ) -> None:

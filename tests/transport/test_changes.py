@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.transport.changes import fixed, summary
+from bridge.transport.changes import fixed, hidden, summary
 from bridge.transport.settings import Loaded
 from policy.configuration import Configuration, Quota, Rate
 from policy.limits import Limits
@@ -90,3 +91,18 @@ def test_what_is_fixed() -> None:
         "listen is read only at the start: it stays unix:path=/a unix:path=/b",
         "syslog is read only at the start: it stays off",
     ]
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_file_that_cannot_be_read_any_more_is_no_file_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    """Root may read it, and the user that the bus became may not: its denials must not go."""
+    secret = tmp_path / "secret.conf"
+    secret.write_text("")
+    monkeypatch.setattr("os.access", lambda path, mode: readable)
+    old, new = Configuration(sources=(str(secret),)), Configuration()
+    wrong = None if readable else f"{secret}: read before, and not readable any more"
+    assert hidden(old, new) == wrong
+    secret.unlink()  # what was removed is meant to be gone
+    assert hidden(old, new) is None

@@ -110,3 +110,13 @@ def test_the_child_ends_if_its_parent_cannot_print() -> None:
     done = run(GO.replace("write_out(1,", "write_out(99,") + "serving(); time.sleep(60)")
     assert done.returncode == 1
     assert "Writing to pipe: Bad file descriptor" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("a\0b", "embedded null byte"), ("/nowhere/pid", "No such file or directory")],
+)
+def test_a_pid_file_that_cannot_be(path: str, why: str) -> None:
+    with pytest.raises(StartError) as caught:
+        process.write_pid_file(path, 7)
+    assert str(caught.value) == f'Failed to open "{path}": {why}'

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.transport.rate import MANY, Doorkeeper
+from bridge.transport.rate import MANY, Bucket, Doorkeeper
 from policy.configuration import Rate
 
 
@@ -42,6 +43,26 @@ def test_who_has_not_come_for_long_costs_nothing() -> None:
     for uid in range(MANY + 10):
         keeper.refuses(uid, float(uid))
     assert len(keeper.buckets) < MANY
+
+
+def test_many_users_who_come_at_once_are_not_looked_through_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill, filled = Bucket.fill, 0
+
+    def count(bucket: Bucket, rate: Rate, now: float) -> None:
+        nonlocal filled
+        filled += 1
+        fill(bucket, rate, now)
+
+    monkeypatch.setattr(Bucket, "fill", count)
+    keeper = Doorkeeper(Rate(1, 2))
+    for uid in range(10 * MANY):
+        assert keeper.refuses(uid, 0.0) == 0
+    assert filled < 3 * 10 * MANY
+    for uid in range(30 * MANY):
+        keeper.refuses(uid, 1000.0 + uid)
+    assert len(keeper.buckets) < 20 * MANY
 
 
 @given(

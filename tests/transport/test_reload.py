@@ -14,6 +14,7 @@ import pytest
 from bridge.transport import reload as module
 from policy.configuration import ConfigError, Configuration, Rate
 from policy.rule import Rule
+from tests import raw
 from tests.raw import Client, Closed
 from tests.transport.running import SECONDS, Running, allowing
 
@@ -88,6 +89,8 @@ def test_requests_are_answered_by_a_run_that_began_after_them(
     [
         (ConfigError("/a/b.conf:7: nonsense"), "/a/b.conf:7: nonsense"),
         (PermissionError(13, "Permission denied", "/x"), 'Failed to open "/x": Permission denied'),
+        (PermissionError(13, "no", "/\udcff"), 'Failed to open "/\\udcff": no'),
+        (ConfigError("/a\n\0\udcff: " + 5000 * "x"), "/a\\n\\x00\\udcff: " + 1993 * "x"),
         (RuntimeError("oops"), "an error of the bus itself: RuntimeError('oops')"),
     ],
 )
@@ -143,6 +146,120 @@ def test_no_more_threads(here: Running, a: Client, monkeypatch: pytest.MonkeyPat
         patch.setattr(module.threading.Thread, "start", none)
         assert a.ask("ReloadConfig").error is None
     assert str(a.ask("RequestName", "su", "a.b", 0)) == "!AccessDenied"
+
+
+def test_a_thread_that_never_began_is_not_waited_for(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = make()
+
+    def none(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.threading.Thread, "start", none)
+
+        def end() -> None:
+            here.server.reloader.request(module.nobody)
+            here.server.reloader.stop()
+
+        here.do(end)
+    assert here.connect().is_open()
+
+
+def test_it_rests_as_long_as_it_worked(
+    here: Running, slow: Slow, a: Client, b: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So whoever asks all the time does not take all the time."""
+    worked = iter([1_000.0, 5_000.0])
+    monkeypatch.setattr(module.time, "thread_time", lambda: next(worked))
+    slow.go_on.release()
+    assert a.ask("ReloadConfig").error is None
+    monkeypatch.undo()
+    serial = b.call("ReloadConfig")
+    b.settle()
+    reloader = here.server.reloader
+    rest = here.do(lambda: reloader.resting)
+    assert rest is not None
+    assert rest.when() - here.loop.time() > 3_000
+    assert slow.count == 1
+
+    def now() -> None:
+        rest.cancel()
+        reloader.rested()
+
+    slow.go_on.release()
+    here.do(now)
+    assert b.answer(serial).error is None
+    assert slow.count == 2
+
+
+def test_no_more_wait_than_may(
+    here: Running, slow: Slow, a: Client, b: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes to read, and however many ask meanwhile."""
+    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    first = a.call("ReloadConfig")
+    assert slow.began.acquire(timeout=SECONDS)
+    waiting = [a.call("ReloadConfig") for _ in range(3)]
+    for _ in range(10):
+        answer = b.ask("ReloadConfig")
+        assert (str(answer), answer.args) == ("!Failed", ["too many wait for a reload already"])
+    for _ in range(10):
+        here.do(lambda: here.server.reloader.request(module.nobody))  # a signal always counts
+    assert here.do(lambda: len(here.server.reloader.waiting)) == 3
+    for _ in range(2):
+        slow.go_on.release()
+    for serial in (first, *waiting):
+        assert a.answer(serial).error is None
+    assert slow.count == 2
+
+
+def test_one_client_does_not_take_all_the_room(
+    here: Running, slow: Slow, a: Client, b: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_OF_ONE", 2)
+    first = a.call("ReloadConfig")
+    assert slow.began.acquire(timeout=SECONDS)
+    waiting = [a.call("ReloadConfig") for _ in range(2)]
+    assert str(a.ask("ReloadConfig")) == "!Failed"
+    other = b.call("ReloadConfig")
+    for _ in range(2):
+        slow.go_on.release()
+    for serial in (first, *waiting):
+        assert a.answer(serial).error is None
+    assert b.answer(other).error is None
+    again = a.call("ReloadConfig")  # what was answered does not count any more
+    assert slow.began.acquire(timeout=SECONDS)
+    slow.go_on.release()
+    assert a.answer(again).error is None
+
+
+def test_a_signal_counts_though_nobody_waits(here: Running, slow: Slow, a: Client) -> None:
+    first = a.call("ReloadConfig")
+    assert slow.began.acquire(timeout=SECONDS)
+    here.do(lambda: here.server.reloader.request(module.nobody))
+    slow.go_on.release()
+    assert a.answer(first).error is None
+    assert slow.began.acquire(timeout=SECONDS)
+    slow.go_on.release()
+
+
+def test_what_the_files_look_like_may_be_unknown(
+    here: Running, a: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error there is one of the bus itself, and not the end of reloading."""
+
+    def mistake(_: object) -> None:
+        raise RuntimeError("oops")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "places", mistake)
+        assert a.ask("ReloadConfig").error is None
+    here.configuration = allowing(DENY)
+    assert a.ask("ReloadConfig").error is None
+    assert str(a.ask("RequestName", "su", "a.b", 0)) == "!AccessDenied"
+    assert any("when it began to watch its files" in text for text in texts(caplog))
 
 
 # ------------------------------------------------------------------- limits of the transport
@@ -255,6 +372,21 @@ def test_who_does_not_read_is_cut_off_where_that_is_wanted(
         a.signal("S", "us", number, "x" * 2000)
         assert b.receive("S").args[0] == number
     a.until_gone(stuck.name)
-    assert any(text.startswith(f"Disconnecting {stuck.name} (") for text in texts(caplog))
+    said = [text for text in texts(caplog) if text.startswith(f"Disconnecting {stuck.name} (")]
+    assert len(said) == 1
     assert any(text.endswith("): it does not read") for text in texts(caplog))
     assert a.is_open()
+
+
+def test_who_misses_many_at_once_is_cut_off_once(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = make(max_outgoing_messages=50)
+    a, stuck = here.connect(), here.connect()
+    stuck.match("member=S")
+    again(here, a, limits={"max_outgoing_messages": 50}, slow_receivers="disconnect")
+    fields = [(raw.PATH, "/t"), (raw.INTERFACE, "t.T"), (raw.MEMBER, "S")]
+    a.write(raw.build(raw.SIGNAL, 7, fields) * 200)
+    a.until_gone(stuck.name)
+    assert sum(text.startswith(f"Disconnecting {stuck.name}") for text in texts(caplog)) == 1
+    assert here.client(a).dropped == 0

@@ -24,7 +24,9 @@ def test_a_user_by_name_or_number(name: str) -> None:
     assert NOBODY.pw_gid in found.groups
 
 
-@pytest.mark.parametrize("name", ["no-such-user", "", "123456789", "-1", "9" * 30, "²"])
+@pytest.mark.parametrize(
+    "name", ["no-such-user", "", "123456789", "-1", "9" * 30, "²", "0" * 5000, "a\0"]
+)
 def test_a_user_who_is_not_there(name: str) -> None:
     with pytest.raises(StartError) as caught:
         find_user(name)

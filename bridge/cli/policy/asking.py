@@ -1,5 +1,6 @@
 """The words of `bus1 policy explain`, turned into a question: who, to whom, what."""
 
+import grp
 import os
 import pwd
 import re
@@ -130,7 +131,8 @@ def asker(options: Options) -> Person:
 
 
 def receiver(name: str, options: Options, policy: Policy | None) -> tuple[Person, bool]:
-    """Whom a message is for, and whether that is only supposed: who may own the name, or root."""
+    """Whom a message is for, and whether that is only supposed: a user other than root who may
+    own the name, if there is one."""
     names = (*((name,) if name else ()), *options.to_names)
     if name == BUS:
         return Person(0, names=names), False
@@ -138,7 +140,8 @@ def receiver(name: str, options: Options, policy: Policy | None) -> tuple[Person
     if options.to_user is not None:
         uid = user(options.to_user)
     else:
-        uid = next(iter(owners(policy, name) if policy else ()), 0)
+        able = owners(policy, name).users if policy else ()
+        uid = next((uid for uid in able if uid != 0), 0)
     groups = tuple(map(group, options.to_groups)) or groups_of(uid)
     return Person(uid, groups, names), supposed
 
@@ -177,6 +180,14 @@ def number(word: str) -> int | None:
     """That of a user or group of another machine, a container, or a service that sleeps."""
     plain = word.isascii() and word.isdecimal() and len(word) <= len(str(NOBODY))
     return int(word) if plain and int(word) < NOBODY else None
+
+
+def group_words(gid: int) -> str:
+    """A group for people."""
+    try:
+        return f"group {grp.getgrgid(gid).gr_name} (gid {gid})"
+    except (KeyError, OverflowError):
+        return f"gid {gid}"
 
 
 def user_words(uid: int | None) -> str:

@@ -1,14 +1,16 @@
 """`bus1 policy diff`: what two configurations allow and set differently."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, Final
 
 from rich.table import Column, Table
 
 from bridge.cli.policy.files import named
 from bridge.cli.policy.screen import COLOURS, Screen, print_json
+from policy.configuration import Quota, Rate
 from policy.report import rule_record, rule_text
-from policy.study.diff import Change, Decision, Setting, changes, settings
+from policy.study.diff import Change, Decision, Setting, changes, gather, settings
 
 MOST_GROUPS: Final = 10  # shown to people
 MOST_MESSAGES: Final = 6  # of one group
@@ -54,7 +56,9 @@ def plain(value: object) -> object:
     """What JSON can say of a setting."""
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
-    return value if isinstance(value, (str, int, float, type(None))) else str(value)
+    if isinstance(value, Quota):
+        return {"user": value.user, "name": value.name, "limits": dict(value.limits)}
+    return asdict(value) if isinstance(value, Rate) else value
 
 
 # ---------------------------------------------------------------------------- for people
@@ -77,11 +81,11 @@ def show(changed: list[Change], differing: list[Setting]) -> None:
 def together(changed: Iterable[Change]) -> list[list[Change]]:
     """The changes of which only the rules differ that decided before. There can be hundreds, one
     for each rule of a file that is not read any more."""
-    found: dict[object, list[Change]] = {}
-    for each in changed:
-        key = each.about, each.names, each.people, each.before.outcome, each.after
-        found.setdefault(key, []).append(each)
-    return list(found.values())
+    alike = gather(
+        ((each.about, each.names, each.people, each.before.outcome, each.after), each)
+        for each in changed
+    )
+    return list(alike.values())
 
 
 def show_group(screen: Screen, group: list[Change]) -> None:
@@ -128,6 +132,16 @@ def show_settings(screen: Screen, differing: list[Setting]) -> None:
 
 
 def words(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "-"
+    """A setting for people."""
+    match value:
+        case Quota():
+            who = f"user {value.user}" if value.name is None else value.name
+            return " ".join([f"{who}:", *(f"{name} {limit}" for name, limit in value.limits)])
+        case Rate():
+            return f"{value.per_second:g} per second, {value.burst} at once"
+        case bool():
+            return "on" if value else "off"
+        case tuple():  # of selinux there are pairs in it
+            parts = (" ".join(each) if isinstance(each, tuple) else words(each) for each in value)
+            return ", ".join(parts) or "-"
     return "-" if value is None or value == "" else str(value)

@@ -23,6 +23,13 @@ KINDS: Final = {
     "signal": "signal",
 }
 
+WITHOUT: Final = {
+    "send": "No rule matches: then it is denied.",
+    "receive": "No rule matches: then it is denied.",
+    "own": "No rule matches: then it is denied.",
+    "connect": "No rule matches: then only the user that the bus runs as may connect.",
+}
+
 
 def explain(
     words: Sequence[str], options: Options, denial: str, files: Sequence[str], bus: Bus | None
@@ -164,11 +171,3 @@ class Answer:
             self.screen.line(rule["text"], (f"  {where(rule)}", "dim"), indent=4)
         if len(rules) > SHOWN:
             self.screen.line(f"... and {len(rules) - SHOWN} more (--json has all)", indent=4)
-
-
-WITHOUT: Final = {
-    "send": "No rule matches: then it is denied.",
-    "receive": "No rule matches: then it is denied.",
-    "own": "No rule matches: then it is denied.",
-    "connect": "No rule matches: then only the user that the bus runs as may connect.",
-}

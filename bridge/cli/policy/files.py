@@ -53,7 +53,7 @@ def guess(path: str) -> Bus | None:
 
 
 def together(whole: Configuration | None, more: Configuration) -> Configuration:
-    """As if the one file stood at the end of the other."""
+    """As if the one file stood at the end of the other, as far as it is about rights."""
     if whole is None:
         return more
     return replace(

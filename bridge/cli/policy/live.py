@@ -126,6 +126,5 @@ def message(inquiry: Inquiry) -> dict[str, Variant]:
     if inquiry.requested is not None:
         said["requested_reply"] = Variant("b", inquiry.requested)
     if inquiry.texts:
-        texts = dict(inquiry.texts)
-        said["arguments"] = Variant("as", [texts.get(n, "") for n in range(1 + max(texts))])
+        said["arguments"] = Variant("a{us}", dict(inquiry.texts))
     return said

@@ -1,11 +1,10 @@
 """Where commands write: in colour and folded for a terminal, one thing a line for a pipe."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, final
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 COLOURS: Final = {"allowed": "green", "denied": "red", "let through": "yellow"}
@@ -18,13 +17,17 @@ class Screen:
     def __init__(self) -> None:
         self.console = Console(highlight=False, markup=False, emoji=False)
 
-    def line(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
-        """One line of texts, or texts with a style; folded under its own beginning."""
+    def line(self, *parts: str | tuple[str, str], indent: int = 0, mark: str = "") -> None:
+        """One line of texts, or texts with a style; folded under its own beginning. The mark
+        stands in the indentation."""
         text = Text.assemble(*parts)
+        lines: Iterable[Text] = [text]
         if self.console.is_terminal:
-            self.console.print(Padding(text, (0, 0, 0, indent), expand=False))
-        else:
-            self.console.print(Text(" " * indent) + text, soft_wrap=True)
+            lines = text.wrap(self.console, max(1, self.console.width - indent))
+        for part in lines:
+            part.rstrip()
+            self.console.print(Text(f"{mark:{indent}}", style="bold") + part, soft_wrap=True)
+            mark = ""
 
     def gap(self) -> None:
         self.console.print()
@@ -32,7 +35,7 @@ class Screen:
     def rule(self, record: Mapping[str, Any], mark: str = "") -> None:
         """A rule as report.rule_record has it, and below it where it stands."""
         colour = "green" if record["allow"] else "red"
-        self.line((f"{mark:3}", "bold"), (record["text"], colour), indent=2)
+        self.line((record["text"], colour), indent=5, mark=f"  {mark}")
         included = f", included at {record['via'][-1]}" if record["via"] else ""
         self.line((where(record) + included, "dim"), indent=9)
 
