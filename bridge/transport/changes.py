@@ -69,11 +69,12 @@ def rules(configuration: Configuration) -> list[Hashable]:
 def counts(what: str, before: Iterable[Hashable], now: Iterable[Hashable]) -> str:
     """How many there are more and fewer, or that their order is another."""
     before, now = list(before), list(now)
-    more, fewer = (Counter(now) - Counter(before)).total(), (Counter(before) - Counter(now)).total()
+    if before == now:  # nearly always, and much faster found out
+        return ""
+    old, new = Counter(before), Counter(now)
+    more, fewer = (new - old).total(), (old - new).total()
     said = [f"{more} more"[: 99 * more], f"{fewer} fewer"[: 99 * fewer]]
-    if before != now and not more and not fewer:
-        said = ["in another order"]
-    return f"{what}: {', '.join(filter(None, said))}" if any(said) else ""
+    return f"{what}: {', '.join(filter(None, said)) or 'in another order'}"
 
 
 def limits(before: Limits, now: Limits) -> list[str]:

@@ -38,10 +38,12 @@ def places(configuration: Configuration) -> Places:
         names = files_in(directory)
         if names is not None:
             found.setdefault(os.path.realpath(directory), set()).add(ANY_FILE)
-            for name in names:
-                follow(os.path.join(directory, name))
+            for path in [os.path.join(directory, name) for name in names]:
+                if os.path.islink(path):  # else it counts as any file of the directory
+                    follow(path)
     for source in configuration.sources:
-        follow(source)
+        if os.path.dirname(source) not in configuration.directories:
+            follow(source)
     return found
 
 

@@ -87,9 +87,11 @@ class Reader:
             raise self.wrong(f"no text can stand in <{name}>")
 
     def end(self, name: str) -> None:
-        found = replace(self.open.pop(), text="".join(self.text))
-        self.text.clear()
+        found = self.open.pop()
         element = ELEMENTS[name]
+        if element.text:
+            found = replace(found, text="".join(self.text))
+        self.text.clear()
         try:
             if element.text and not found.text:
                 raise ValueError(f"<{name}> is empty")
