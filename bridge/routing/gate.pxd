@@ -12,7 +12,7 @@ cdef class Gate:
     cdef readonly Standing own
     cdef readonly Question question
     cdef readonly Py_ssize_t depth
-    cdef readonly set remarks
+    cdef readonly object denials
     cpdef adopt(self, object policy)
     cpdef admit(self, Client client)
     cpdef set_permissive(self, bint on, Client client)

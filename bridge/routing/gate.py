@@ -7,6 +7,7 @@ its sender has at hand; only rules that name fields of the message are asked ane
 import logging
 
 from bridge.routing.client import Client
+from bridge.routing.denials import Denials
 from bridge.routing.errors import ACCESS_DENIED, Refused
 from bridge.routing.names import Name
 from bridge.routing.refusals import complaint, not_to_own, with_path
@@ -30,6 +31,7 @@ class Gate:
 
     def __init__(self, policy: Policy) -> None:
         self.question = Question()
+        self.denials = Denials()
         self.policy = policy
         self.adopt(policy)
 
@@ -40,7 +42,7 @@ class Gate:
         self.permissive = policy.permissive
         self.own: Standing = policy.standing(None, [DRIVER])
         self.depth = policy.depth
-        self.remarks: set[str] = set()
+        self.denials.begin()
 
     def admit(self, client: Client) -> None:
         """Find the rules that hold for a client."""
@@ -154,11 +156,10 @@ class Gate:
         for finding in hard[:1] or denials or found[:1]:
             what = f"Rejected {finding.about} message" if hard else "Would reject message"
             text = complaint(what, len(finding.rules), sender, receiver, frame, requested)
-            logged, why, fields = with_path(text, frame), reason(finding), journal(finding)
             if hard:
-                self.record(sender or receiver, logged, why, fields)
+                self.denials.record(sender or receiver, with_path(text, frame), finding)
                 raise Refused(ACCESS_DENIED, text)
-            self.remark(logged, why, fields)
+            self.denials.remark(with_path(text, frame), finding)
 
     def unasked(self, sender: Client, receiver: Client | None, frame: Frame) -> Refused:
         """A reply that nobody waits for: whatever the rules say, it has no handle to go on."""
@@ -166,7 +167,7 @@ class Gate:
         found = explain.messages(self.standing(sender), self.standing(receiver), self.question)
         what = "Rejected send message"
         text = complaint(what, len(found[0].rules), sender, receiver, frame, False)
-        self.record(sender, with_path(text, frame), "nobody waits for this reply")
+        self.denials.record(sender, with_path(text, frame), None)
         return Refused(ACCESS_DENIED, text)
 
     # ----------------------------------------------------------------------- names
@@ -179,41 +180,12 @@ class Gate:
             return
         text = not_to_own(client, name)
         passes = self.permissive or is_permissive(finding.rule)
-        logged, why, fields = f"{text} ({client.who()})", reason(finding), journal(finding)
+        logged = f"{text} ({client.who()})"
         if passes:
-            self.remark(f"Would refuse: {logged}", why, fields)
+            self.denials.remark(f"Would refuse: {logged}", finding)
             return
-        self.record(client, logged, why, fields)
+        self.denials.record(client, logged, finding)
         raise Refused(ACCESS_DENIED, text)
-
-    # ------------------------------------------------------------------------- log
-
-    def record(
-        self,
-        client: Client | None,
-        text: str,
-        why: str,
-        fields: dict[str, object] | None = None,
-    ) -> None:
-        """Log a denial and why: of each client the first ones, then ever fewer."""
-        if client is not None:
-            client.denied += 1
-            if client.denied > EACH:
-                if client.denied & (client.denied - 1):
-                    return
-                why = f"{why} ({client.denied} denials so far)"
-        log.warning("%s; %s", text, why, extra={"journal": fields or {}})
-
-    def remark(self, text: str, why: str, fields: dict[str, object]) -> None:
-        """Log what passes and should not, each thing once: rules are to be made of it."""
-        line = f"{text}; {why}"
-        if line not in self.remarks and len(self.remarks) < MOST_REMARKS:
-            self.remarks.add(line)
-            log.warning("%s", line, extra={"journal": fields})
-
-
-EACH = 16  # denials of a client that are logged one by one
-MOST_REMARKS = 4096  # different ones, until there is another policy
 
 
 def is_allowed(verdict: Verdict, slot: int, frame: Frame) -> bool:
@@ -235,23 +207,3 @@ def is_broadcast(frame: Frame) -> bool:
 def is_permissive(rule: Rule | None) -> bool:
     """Does what this rule denies happen all the same?"""
     return rule is not None and rule.permissive
-
-
-def reason(finding: explain.Finding) -> str:
-    """The rule that decided, and where it stands."""
-    if finding.rule is None:
-        return "no rule allows it"
-    return f"rule {finding.rule.origin} ({finding.rule.origin.context})"
-
-
-def journal(finding: explain.Finding) -> dict[str, object]:
-    """The same as fields of the journal."""
-    if finding.rule is None:
-        return {"BUS1_POLICY_ABOUT": finding.about}
-    origin = finding.rule.origin
-    return {
-        "BUS1_POLICY_ABOUT": finding.about,
-        "BUS1_POLICY_FILE": origin.file,
-        "BUS1_POLICY_LINE": origin.line,
-        "BUS1_POLICY_CONTEXT": origin.context,
-    }
