@@ -73,6 +73,7 @@ class Reloader:
         self.timer: TimerHandle | None = None
         self.resting: TimerHandle | None = None
         self.since = 0.0
+        self.ended = False
 
     def start(self) -> None:
         """Clients are served: watch the files from now on."""
@@ -83,6 +84,7 @@ class Reloader:
 
     def stop(self) -> None:
         """Nothing is reloaded any more; who still waits gets no answer, the bus ends."""
+        self.ended = True
         self.waiting.clear()
         self.again = False
         for timer in (self.timer, self.resting):
@@ -234,7 +236,11 @@ class Reloader:
         def run() -> None:
             result = work()
             with suppress(RuntimeError):  # the loop is closed: the bus has ended
-                self.loop.call_soon_threadsafe(then, result)
+                self.loop.call_soon_threadsafe(back, result)
+
+        def back(result: T) -> None:
+            if not self.ended:  # else there is nothing left that could change
+                then(result)
 
         # No executor: it would be waited for at the end of the process.
         self.thread = threading.Thread(target=run, name="reload", daemon=True)

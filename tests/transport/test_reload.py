@@ -135,6 +135,23 @@ def test_the_end_does_not_wait_for_a_look_up(here: Running, slow: Slow, a: Clien
     slow.go_on.release()
 
 
+def test_a_run_that_outlives_the_bus_changes_nothing(
+    here: Running, slow: Slow, a: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sockets are closed by then."""
+    a.call("ReloadConfig")
+    assert slow.began.acquire(timeout=SECONDS)
+    thread = here.server.reloader.thread
+    assert thread is not None
+    changed: list[object] = []
+    monkeypatch.setattr(here.server, "adopt", changed.append)
+    here.do(here.server.reloader.stop)
+    slow.go_on.release()
+    thread.join(SECONDS)
+    here.do(lambda: None)
+    assert changed == []
+
+
 def test_no_more_threads(here: Running, a: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the bus waits for its files, once."""
 
