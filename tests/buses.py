@@ -38,6 +38,12 @@ def need(program: str) -> str:
     return str(found)
 
 
+def need_root() -> None:
+    """For what only root can do: become somebody else."""
+    if os.geteuid():
+        missing("only root can become somebody else")
+
+
 def need_module(module: str) -> None:
     """A module of the system's own Python (Debian's python3-dbus, python3-gi, ...)."""
     need(SYSTEM_PYTHON)

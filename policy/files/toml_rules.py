@@ -4,6 +4,7 @@ What the reference's parser refuses because it could not mean anything, or not w
 is refused here as well (dbus-daemon(1), "allow").
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -86,9 +87,9 @@ class RuleTable(Table):
             **said,
         )
 
+    @abstractmethod
     def fields(self) -> dict[str, Any]:
         """What else it says, by the names of Rule."""
-        raise NotImplementedError
 
 
 class MessageTable(RuleTable):

@@ -17,14 +17,19 @@ from pathlib import Path
 import pytest
 
 from tests.behaviour.files import OPEN, Files, policy
-from tests.buses import ROOT, Bus, command, environment
+from tests.buses import ROOT, Bus, command, environment, missing, need_root
 from tests.raw import Client, Closed, socket_to
 
 SECONDS = 10
 GUID = "[0-9a-f]{32}"
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 Start = Callable[..., Bus]
+
+
+@pytest.fixture
+def root() -> None:
+    """The test is root, who alone can become somebody else."""
+    need_root()
 
 
 @pytest.fixture
@@ -163,7 +168,7 @@ def test_a_reply_that_does_not_come_in_time(bus_kind: str, files: Files, begin: 
 # -------------------------------------------------------------------------- the process
 
 
-@as_root
+@pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("named", ["nobody", str(pwd.getpwnam("nobody").pw_uid)])
 def test_the_bus_becomes_a_user(bus_kind: str, files: Files, begin: Start, named: str) -> None:
     """It has its rights and no others; sockets and the file with the pid were made before."""
@@ -185,7 +190,7 @@ def test_the_bus_becomes_a_user(bus_kind: str, files: Files, begin: Start, named
     assert str(client.ask("RequestName", "su", "a.b", 0)) == "!AccessDenied"
 
 
-@as_root
+@pytest.mark.usefixtures("root")
 def test_its_own_user_may_connect_and_root_may_not(
     bus_kind: str, files: Files, begin: Start
 ) -> None:
@@ -218,11 +223,11 @@ def test_a_user_that_is_not_there(bus_kind: str, files: Files) -> None:
     assert said in done.stderr
 
 
-@as_root
+@pytest.mark.usefixtures("root")
 def test_the_standard_system_bus(bus_kind: str, files: Files) -> None:
     """With its own user, and the machine's policy; at a place of our own."""
     if not Path("/usr/share/dbus-1/system.conf").exists():
-        pytest.fail("the reference's system.conf is not installed")
+        missing("the reference's system.conf is not installed")
     files.directory.chmod(0o777)
     (files.directory / "empty").mkdir()
     with subprocess.Popen(
@@ -313,10 +318,9 @@ def test_the_command_line_stands_above_the_file(bus_kind: str, files: Files, beg
     assert not (files.directory / "pid").exists()
 
 
+@pytest.mark.usefixtures("root")
 def test_the_background_is_root_s_business_too(bus_kind: str, files: Files) -> None:
     """The pid is written by root, whomever the bus becomes, and it goes when the bus may."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
     place = files.directory / "run"
     place.mkdir()
     nobody = pwd.getpwnam("nobody")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from policy.files import sheet
 from policy.files.load import load
 from policy.files.sheet import Inclusion, Part, Sheet
 from policy.limits import Limits
+from tests.buses import need
 
 CONF = Path(__file__).parents[2] / "conf"
 REFERENCE = Path("/usr/share/dbus-1")
@@ -91,12 +91,11 @@ def test_each_limit_of_the_system_bus_is_explained_with_its_default() -> None:
 # ---------------------------------------------------------------------------- systemd
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 @pytest.mark.parametrize(("unit", "options"), [("bus1", []), ("bus1-session", ["--user"])])
 def test_systemd_finds_nothing_wrong_with_the_units(
     tmp_path: Path, unit: str, options: list[str]
 ) -> None:
-    program = shutil.which("true") or "/bin/true"
+    analyze, program = need("systemd-analyze"), need("true")
     paths = []
     for name in (f"{unit}.service", f"{unit}.socket"):
         text = (CONF / name).read_text()
@@ -107,7 +106,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(
     runtime = tmp_path / "runtime"
     runtime.mkdir(0o700)
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *options, *paths],
+        [analyze, "verify", "--man=no", *options, *paths],
         env=os.environ | {"XDG_RUNTIME_DIR": str(runtime)},
         capture_output=True,
         text=True,

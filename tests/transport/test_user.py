@@ -12,7 +12,7 @@ import pytest
 from bridge.transport import user as module
 from bridge.transport.launch import StartError
 from bridge.transport.user import User, become, find_user
-from tests.buses import ROOT
+from tests.buses import ROOT, need_root
 
 NOBODY = pwd.getpwnam("nobody")
 
@@ -33,8 +33,8 @@ def test_a_user_who_is_not_there(name: str) -> None:
     assert str(caught.value) == f'Could not get UID and GID for username "{name}"'
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_all_of_it_and_for_good() -> None:
+    need_root()
     program = (
         "import os\n"
         "from bridge.transport.user import User, become\n"
