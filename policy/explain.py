@@ -5,14 +5,12 @@ Slow and complete, where verdict.py is fast; both ask the same clauses.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 from policy.clause import Clause, Question
 from policy.policy import Policy
 from policy.rule import About, Rule
 from policy.verdict import Access, Standing
-
-Outcome = Literal["allowed", "denied"]
 
 
 @final

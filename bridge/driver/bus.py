@@ -14,6 +14,7 @@ from bridge.driver.credentials import (
 )
 from bridge.driver.interface import Body, Interface, Method
 from bridge.driver.properties import FEATURES, INTERFACES
+from bridge.routing.credentials import is_trusted
 from bridge.routing.errors import (
     ACCESS_DENIED,
     FAILED,
@@ -118,7 +119,7 @@ def check_may_overhear(call: Call) -> None:
     """Whatever the policy says, only root and the bus's own user hear what is for others."""
     client = call.client
     uid = client.credentials.uid
-    if uid is not None and uid in (0, call.hub.credentials.uid):
+    if is_trusted(uid, call.hub.credentials):
         return
     raise Refused(
         ACCESS_DENIED,

@@ -30,7 +30,7 @@ ELSEWHERE: Final = directory(visible(INTERFACES, home=False))
 
 @final
 class Driver:
-    """One bus's driver. It keeps nothing itself: names, rules and limits are the router's."""
+    """One bus's driver. It keeps nothing itself: names, rules and limits are the hub's."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub

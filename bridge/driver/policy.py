@@ -8,6 +8,7 @@ from typing import Final, cast
 
 from bridge.driver.call import Call
 from bridge.driver.interface import Body, Interface, Method, Property
+from bridge.routing.credentials import is_trusted
 from bridge.routing.errors import ACCESS_DENIED, LIMITS_EXCEEDED, Refused
 
 MOST: Final = 2**26  # bytes of an answer, half of what a message can have
@@ -15,7 +16,7 @@ MOST: Final = 2**26  # bytes of an answer, half of what a message can have
 
 def privileged(call: Call) -> None:
     """Rules tell about others: only root and the bus's own user may read them."""
-    if call.client.credentials.uid not in (0, call.hub.credentials.uid):
+    if not is_trusted(call.client.credentials.uid, call.hub.credentials):
         raise Refused(ACCESS_DENIED, f"{call.method.name} is for root and the bus's own user")
 
 

@@ -38,3 +38,8 @@ def command(pid: int) -> str:
     except OSError:
         return "?"
     return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def is_trusted(uid: int | None, bus: Credentials) -> bool:
+    """Is it root, or the bus's own user? Either could do worse than what only they may."""
+    return uid is not None and uid in (0, bus.uid)

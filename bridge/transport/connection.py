@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.transport.server import Server
 
 
-# What one may do in one turn before others are served (Router.work): about a millisecond.
+# What one may do in one turn before others are served (Hub.work): about a millisecond.
 TURN = 4096
 
 

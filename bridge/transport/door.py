@@ -7,7 +7,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final, final
 
-from bridge.routing.credentials import Credentials
+from bridge.routing.credentials import Credentials, is_trusted
+from bridge.routing.hub import is_power_of_two
 from bridge.transport.deadlines import Deadlines
 from bridge.transport.handshake import Handshake
 from bridge.transport.identity import identify
@@ -130,7 +131,7 @@ class Door:
         if self.is_trusted(credentials.uid):
             return False
         count = self.doorkeeper.refuses(credentials.uid, self.loop.time())
-        if count and count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th, …
+        if count and is_power_of_two(count):
             log.warning("Refusing a connection, they come too often: %s (%d)", credentials, count)
         return count > 0
 
@@ -151,12 +152,12 @@ class Door:
 
     def is_trusted(self, uid: int | None) -> bool:
         """Is it the bus's own user, or root?"""
-        return uid in (0, self.server.credentials.uid)
+        return is_trusted(uid, self.server.credentials)
 
     def turn_away(self, listener: Listener, error: OSError) -> None:
         """No descriptor is free: use the spare one to hang up, or the loop would spin."""
         self.refused += 1
-        if self.refused & (self.refused - 1) == 0:
+        if is_power_of_two(self.refused):
             log.error("Cannot accept connections (%d so far): %s", self.refused, error.strerror)
         if self.spare >= 0:
             os.close(self.spare)

@@ -132,11 +132,11 @@ class Reloader:
         return found._replace(spent=time.thread_time() - began)
 
     def find(self) -> Found:
-        # Needed only here, so not at the start.
-        from bridge.transport.changes import fixed, hidden, summary
-
         before, start = self.loaded, self.server.settings.loaded.configuration
         try:
+            # Needed only here, so not at the start.
+            from bridge.transport.changes import fixed, hidden, summary
+
             loaded = load(self.server.settings.read)
             if wrong := hidden(before.configuration, loaded.configuration):
                 return Found(wrong=wrong, stale=self.follow(before, None))

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, final
 
 from policy.configuration import (
     Apparmor,
@@ -22,7 +22,7 @@ from policy.configuration import (
 )
 from policy.files import selinux
 from policy.limits import Limits
-from policy.rule import Origin, Section
+from policy.rule import NOWHERE, Origin, Section
 
 FORMS: Final = (".conf", ".toml")  # what counts in a directory of files
 DEEPEST: Final = 64  # includes within includes
@@ -30,6 +30,21 @@ MOST_FILES: Final = 10_000  # so that files that include others twice come to an
 LONGEST: Final = 2**20  # bytes of a file, as in the reference
 MECHANISMS: Final = ("EXTERNAL", "DBUS_COOKIE_SHA1", "ANONYMOUS")  # that the reference knows
 OWN: Final = ("path", "above", "via", "bus", "count")  # what a draft has for itself
+CONDITIONS: Final = ("ignore_missing", "if_selinux_enabled", "selinux_root_relative")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """A file to read, or all files of a directory, by the path that was written; of a file also
+    CONDITIONS."""
+
+    path: str
+    directory: bool = False
+    ignore_missing: bool = False
+    if_selinux_enabled: bool = False
+    selinux_root_relative: bool = False
+    origin: Origin = field(default=NOWHERE, compare=False)
 
 
 @dataclass(slots=True)
@@ -81,28 +96,27 @@ class Draft:
         """Relative paths are relative to the file that has them."""
         return os.path.join(os.path.dirname(self.path), path)
 
-    def include(
-        self,
-        path: str,
-        origin: Origin,
-        ignore_missing: bool = False,
-        if_selinux_enabled: bool = False,
-        selinux_root_relative: bool = False,
-    ) -> None:
+    def include(self, inclusion: Inclusion) -> None:
+        """Read what is included here."""
+        if inclusion.directory:
+            self.include_directory(inclusion.path, inclusion.origin)
+        elif not inclusion.if_selinux_enabled or selinux.enabled():
+            self.include_file(inclusion)
+
+    def include_file(self, inclusion: Inclusion) -> None:
         """Read one more file here. Raises ConfigError: what is wrong in it is wrong here."""
-        if if_selinux_enabled and not selinux.enabled():
-            return
-        if selinux_root_relative:
+        path, origin = inclusion.path, inclusion.origin
+        if inclusion.selinux_root_relative:
             path = os.path.join(selinux.policy_root(), path)
         child = self.child(self.resolve(path), origin)
         self.directories.append(os.path.dirname(child.path))
         try:
             read(child)
         except OSError as error:
-            if not (ignore_missing and isinstance(error, FileNotFoundError)):
+            if not (inclusion.ignore_missing and isinstance(error, FileNotFoundError)):
                 raise ConfigError(f"{origin}: {child.path}: {error.strerror}") from error
         except ConfigError as error:
-            if not (ignore_missing and is_missing(error)):
+            if not (inclusion.ignore_missing and is_missing(error)):
                 raise ConfigError(f"{error} (included at {origin})") from error
             # The reference takes the file for missing then (bus/config-parser.c, include_file).
             self.complaints.append(Complaint(Origin(child.path), f"skipped: {error}"))

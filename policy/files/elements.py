@@ -9,7 +9,7 @@ from typing import Final, final
 
 from policy.configuration import STANDARD_SESSION, STANDARD_SYSTEM, Apparmor
 from policy.files import rule_attributes
-from policy.files.draft import Draft
+from policy.files.draft import CONDITIONS, Draft, Inclusion
 from policy.integer import begins
 from policy.limits import HIGHEST, NAMES, OWN, WITHOUT_EFFECT
 from policy.rule import Context, Origin
@@ -108,17 +108,12 @@ def take_associate(draft: Draft, found: Found) -> None:
 
 
 def take_include(draft: Draft, found: Found) -> None:
-    draft.include(
-        found.text,
-        found.origin,
-        ignore_missing=yes(found, "ignore_missing"),
-        if_selinux_enabled=yes(found, "if_selinux_enabled"),
-        selinux_root_relative=yes(found, "selinux_root_relative"),
-    )
+    conditions = {name: yes(found, name) for name in CONDITIONS}
+    draft.include(Inclusion(found.text, origin=found.origin, **conditions))
 
 
 def take_include_directory(draft: Draft, found: Found) -> None:
-    draft.include_directory(found.text, found.origin)
+    draft.include(Inclusion(found.text, directory=True, origin=found.origin))
 
 
 def yes(found: Found, attribute: str) -> bool:
@@ -153,7 +148,6 @@ def whom(found: Found) -> tuple[Context, str]:
 ROOT: Final = "busconfig"
 POLICY: Final = "policy"
 RULES: Final = {"allow": True, "deny": False}
-INCLUDE: Final = frozenset(("ignore_missing", "if_selinux_enabled", "selinux_root_relative"))
 
 ELEMENTS: Final = {
     ROOT: Element(inside=""),
@@ -170,7 +164,7 @@ ELEMENTS: Final = {
     "keep_umask": Element(ROOT, turns_on("keep_umask")),
     "syslog": Element(ROOT, turns_on("syslog")),
     "allow_anonymous": Element(ROOT, turns_on("allow_anonymous")),
-    "include": Element(ROOT, take_include, text=True, attributes=INCLUDE),
+    "include": Element(ROOT, take_include, text=True, attributes=frozenset(CONDITIONS)),
     "includedir": Element(ROOT, take_include_directory, text=True),
     "limit": Element(ROOT, take_limit, text=True, attributes=frozenset(("name",))),
     "selinux": Element(ROOT),

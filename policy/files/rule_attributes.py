@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from policy.integer import within
-from policy.rule import MOST_FDS, NUMBERS, Origin, Rule
-
-ANY: Final = "*"
+from policy.rule import ANYBODY, MOST_FDS, NUMBERS, Origin, Rule
 
 # What a rule may say of a message, and the field of Rule that has it.
 SEND: Final = {
@@ -67,7 +65,7 @@ def about_names(allow: bool, attribute: str, who: str, origin: Origin) -> Rule:
     if attribute == "group":
         return Rule(allow=allow, about="connect", group=who, origin=origin)
     prefix = attribute == "own_prefix"
-    name = None if who == ANY and attribute not in PLAIN else who
+    name = None if who == ANYBODY and attribute not in PLAIN else who
     return Rule(allow=allow, about="own", name=name, prefix=prefix, origin=origin)
 
 
@@ -99,7 +97,7 @@ def of_message(known: Mapping[str, str], said: Said) -> dict[str, Any]:
         field = known.get(attribute, "")
         if field in YES_NO:
             fields[field] = true(attribute, text)
-        elif field and (text != ANY or attribute in PLAIN):
+        elif field and (text != ANYBODY or attribute in PLAIN):
             fields[field] = text
         elif attribute in ("min_fds", "max_fds"):
             fields[attribute] = fds(attribute, text)

@@ -10,25 +10,11 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, final
 
 from policy.configuration import Configuration
-from policy.files.draft import OWN, Draft, read
+from policy.files.draft import OWN, Draft, Inclusion, read
 from policy.limits import Limits
-from policy.rule import NOWHERE, Origin
 
 # What a draft has that is no word of the file.
 NOT_SAID: Final = (*OWN, "limits", "sources", "directories", "complaints")
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Inclusion:
-    """A file to read, or all files of a directory, by the path that was written."""
-
-    path: str
-    directory: bool = False
-    ignore_missing: bool = False
-    if_selinux_enabled: bool = False
-    selinux_root_relative: bool = False
-    origin: Origin = field(default=NOWHERE, compare=False)
 
 
 @final
@@ -61,22 +47,21 @@ def alone(path: str) -> Sheet:
 
 def whole(configuration: Configuration) -> Sheet:
     """All that a configuration says, as one file without includes."""
-    said = {
-        each.name: getattr(configuration, each.name)
-        for each in fields(Configuration)
-        if each.name not in NOT_SAID and getattr(configuration, each.name) != default(each)
-    }
-    limits, usual = configuration.limits, Limits()
-    changed = {
-        each.name: getattr(limits, each.name)
-        for each in fields(Limits)
-        if getattr(limits, each.name) != getattr(usual, each.name)
-    }
-    if changed:
+    said = unusual(configuration, Configuration)
+    if changed := unusual(configuration.limits, Limits):
         said["limits"] = changed
     if "selinux" in said:
         said["selinux"] = dict(said["selinux"])
     return Sheet((Part((), said),))
+
+
+def unusual(record: object, kind: type[Configuration | Draft | Limits]) -> dict[str, Any]:
+    """What a record has in the fields of this class that is not what it is if nothing is said."""
+    return {
+        each.name: getattr(record, each.name)
+        for each in fields(kind)
+        if each.name not in NOT_SAID and getattr(record, each.name) != default(each)
+    }
 
 
 def default(each: Any) -> Any:
@@ -99,21 +84,7 @@ class Scribe(Draft):
         self.only = bus
         return True
 
-    def include(
-        self,
-        path: str,
-        origin: Origin,
-        ignore_missing: bool = False,
-        if_selinux_enabled: bool = False,
-        selinux_root_relative: bool = False,
-    ) -> None:
-        conditions = ignore_missing, if_selinux_enabled, selinux_root_relative
-        self.note(Inclusion(path, False, *conditions, origin=origin))
-
-    def include_directory(self, path: str, origin: Origin) -> None:
-        self.note(Inclusion(path, True, origin=origin))
-
-    def note(self, inclusion: Inclusion) -> None:
+    def include(self, inclusion: Inclusion) -> None:
         if self.said():
             self.cut()
         self.includes.append(inclusion)
@@ -126,12 +97,7 @@ class Scribe(Draft):
 
     def said(self) -> dict[str, Any]:
         """What was said since the last include."""
-        said = {
-            each.name: getattr(self, each.name)
-            for each in fields(Draft)
-            if each.name not in NOT_SAID and getattr(self, each.name) != default(each)
-        }
-        return said | ({"limits": self.changed} if self.changed else {})
+        return unusual(self, Draft) | ({"limits": self.changed} if self.changed else {})
 
     def cut(self) -> None:
         """Here a part ends."""

@@ -14,7 +14,7 @@ from typing import Any, Final, final
 from pydantic import ValidationError
 
 from policy.configuration import STANDARD_SESSION, STANDARD_SYSTEM, ConfigError, Quota, Rate
-from policy.files.draft import Draft
+from policy.files.draft import CONDITIONS, Draft, Inclusion
 from policy.files.toml_lines import Place, places
 from policy.files.toml_schema import FileTable, IncludeTable, PartTable, QuotaTable, SectionTable
 from policy.rule import Section
@@ -103,16 +103,10 @@ class Reader:
             os.fsencode(include.path)
         except ValueError:  # in the encoding of this system
             raise ConfigError(f"{origin}: no file can be called {shown(include.path)}") from None
-        if include.path.endswith("/"):
-            self.draft.include_directory(include.path.rstrip("/") or "/", origin)
-        else:
-            self.draft.include(
-                include.path,
-                origin,
-                ignore_missing=include.ignore_missing,
-                if_selinux_enabled=include.if_selinux_enabled,
-                selinux_root_relative=include.selinux_root_relative,
-            )
+        directory = include.path.endswith("/")
+        path = (include.path.rstrip("/") or "/") if directory else include.path
+        conditions: dict[str, bool] = {name: getattr(include, name) for name in CONDITIONS}
+        self.draft.include(Inclusion(path, directory, origin=origin, **conditions))
 
     def settings(self, part: PartTable) -> None:
         """All but the tables that have tables in them."""

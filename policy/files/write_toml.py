@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from policy.configuration import Configuration, Quota
-from policy.files.sheet import Inclusion, Part, Sheet, whole
+from policy.files.draft import CONDITIONS, Inclusion
+from policy.files.sheet import Part, Sheet, whole
 from policy.rule import MOST_FDS, Rule, Section
 
 # What is written above all tables, in this order.
@@ -68,8 +69,7 @@ def part(part: Part, inside: str) -> Iterator[str]:
 def inclusion(inclusion: Inclusion) -> str:
     if inclusion.directory:
         return text(inclusion.path.rstrip("/") + "/")
-    names = ("ignore_missing", "if_selinux_enabled", "selinux_root_relative")
-    conditions = {name: True for name in names if getattr(inclusion, name)}
+    conditions = {name: True for name in CONDITIONS if getattr(inclusion, name)}
     return inline({"path": inclusion.path} | conditions) if conditions else text(inclusion.path)
 
 

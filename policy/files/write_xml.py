@@ -15,7 +15,8 @@ from policy.configuration import (
     Complaint,
     Configuration,
 )
-from policy.files.sheet import Inclusion, Part, Sheet, whole
+from policy.files.draft import CONDITIONS, Inclusion
+from policy.files.sheet import Part, Sheet, whole
 from policy.limits import OWN
 from policy.report import attributes
 from policy.rule import ANYBODY, Origin, Rule, Section
@@ -41,7 +42,6 @@ STANDARD: Final = {
     STANDARD_SESSION: "standard_session_servicedirs",
     STANDARD_SYSTEM: "standard_system_servicedirs",
 }
-CONDITIONS: Final = ("ignore_missing", "if_selinux_enabled", "selinux_root_relative")
 UNKNOWN: Final = ("permissive", "connection_rate", "slow_receivers")
 
 

@@ -4,7 +4,7 @@ Both answers err on the side of no: a rule that is said to be covered is.
 """
 
 from policy.clause import SIGNAL, Clause
-from policy.rule import Argument, Rule, Section
+from policy.rule import ANYBODY, Argument, Rule, Section
 from policy.verdict import covers as covers_name
 
 REPLIES = ("method_return", "error")
@@ -18,7 +18,7 @@ def covers(later: Rule, earlier: Rule) -> bool:
     if later.about == "own":
         return True
     if later.about == "connect":
-        return "*" in (later.user, later.group) or (
+        return ANYBODY in (later.user, later.group) or (
             (later.user, later.group) == (earlier.user, earlier.group)
         )
     return covers_fields(later, earlier) and covers_ways(Clause(later), Clause(earlier))

@@ -10,7 +10,7 @@ from typing import Final, TypeVar, final
 
 from policy.clause import Clause, Question
 from policy.configuration import Configuration
-from policy.explain import connecting
+from policy.explain import Finding, connecting, owning
 from policy.people import People, find_group, find_user
 from policy.policy import Policy
 from policy.rule import ANYBODY, About, Rule, Section
@@ -134,7 +134,7 @@ class Comparison:
         old, new = (person.access(policy) for policy in self.policies)
         yield from self.connecting(person)
         for name in self.names:
-            before, after = owning(old, name), owning(new, name)
+            before, after = (decision(owning(access, name)) for access in (old, new))
             if before.outcome != after.outcome:
                 yield "own", name, "", before, after
             for about in ("send", "receive"):
@@ -146,7 +146,7 @@ class Comparison:
             connecting(policy, person.uid, person.groups, bus_uid)
             for policy, bus_uid in zip(self.policies, self.bus_uids, strict=True)
         ]
-        before, after = (Decision(each.allowed, each.rule) for each in findings)
+        before, after = map(decision, findings)
         if before.outcome != after.outcome:
             yield "connect", "", "", before, after
 
@@ -218,9 +218,8 @@ def decide(clauses: Sequence[Clause], question: Question) -> Decision:
     return Decision(False, None)
 
 
-def owning(access: Access, name: str) -> Decision:
-    rules = access.owning(name)
-    return Decision(rules[-1].allow, rules[-1]) if rules else Decision(False, None)
+def decision(finding: Finding) -> Decision:
+    return Decision(finding.allowed, finding.rule)
 
 
 def concerning(policy: Policy, access: Access, about: About, name: str) -> list[Clause]:

@@ -12,7 +12,7 @@ from typing import Final, final
 
 from policy.clause import Clause, Question
 from policy.configuration import Configuration
-from policy.explain import Finding
+from policy.explain import Finding, owning
 from policy.people import find_user
 from policy.policy import Policy
 from policy.rule import NUMBERS, Rule, Type
@@ -158,8 +158,7 @@ def owners(policy: Policy, name: str) -> Owners:
     """Who may own a name."""
 
     def may(person: Person) -> bool:
-        rules = person.access(policy).owning(name)
-        return bool(rules) and rules[-1].allow
+        return owning(person.access(policy), name).allowed
 
     return Owners(
         may(Person(NOBODY)),

@@ -10,6 +10,7 @@ from typing import Final, final
 
 from policy.files.write_toml import inline, rule_keys, text
 from policy.rule import Rule
+from policy.study.cover import REPLIES
 from policy.study.denial import Denial, Party
 
 MOST_EXAMPLES: Final = 3
@@ -32,13 +33,17 @@ class Lesson:
     rule: Rule
     doubt: str = ""
     count: int = 0
-    examples: list[str] = field(default_factory=list)
+    told: dict[str, None] = field(default_factory=dict)
 
     def learn(self, example: str) -> None:
         """One more denial that it would have prevented."""
         self.count += 1
-        if example not in self.examples:
-            self.examples.append(example)
+        self.told[example] = None
+
+    @property
+    def examples(self) -> list[str]:
+        """Whom it would have helped, each once, in the order of the log."""
+        return list(self.told)
 
 
 def lessons(denials: Sequence[Denial]) -> list[Lesson]:
@@ -109,7 +114,7 @@ def sending(denial: Denial, names: Mapping[str | int, str]) -> Lesson:
 
 
 def reply_doubt(denial: Denial) -> str:
-    if denial.type in ("method_return", "error") and not denial.requested:
+    if denial.type in REPLIES and not denial.requested:
         return "a reply that nobody waited for: it came too late, or is forged"
     return ""
 

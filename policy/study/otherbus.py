@@ -11,6 +11,7 @@ from policy.configuration import Configuration
 from policy.limits import Limits
 from policy.report import rule_text
 from policy.rule import Origin, Rule
+from policy.study.cover import REPLIES
 from policy.study.remark import Remark
 
 CODE: Final = "dbus-broker"
@@ -20,7 +21,6 @@ USED_LIMITS: Final = (
     "max_connections_per_user",
     "max_match_rules_per_connection",
 )
-REPLIES: Final = ("method_return", "error")
 
 
 def remarks(configuration: Configuration) -> Iterator[Remark]:

@@ -330,7 +330,8 @@ def test_introspection_describes_every_method_signal_and_property(a: Client) -> 
     }
     assert METHODS.items() <= methods.items()
     signals = {s.attrib["name"]: arguments(s, "in") for s in driver.findall("signal")}
-    assert SIGNALS.items() <= signals.items()
+    signals.pop("ActivatableServicesChanged", None)  # goes with service files
+    assert signals == SIGNALS
     properties = {
         (p.attrib["name"], p.attrib["type"], p.attrib["access"]) for p in driver.findall("property")
     }

@@ -259,14 +259,19 @@ def test_who_asks_sees_what_was_written_before(files: Files, begin: Start) -> No
             reload(other)
 
     asking = threading.Thread(target=ask)
-    asking.start()
     client = bus.connect()
-    for number in range(30):
-        files.configure(rules=DENY if number % 2 else "")
-        reload(client)
-        assert may_own(client) == (not number % 2)
-    stop.set()
-    asking.join(20)
+    asking.start()
+    try:
+        for number in range(30):
+            files.configure(rules=DENY if number % 2 else "")
+            reload(client)
+            assert may_own(client) == (not number % 2)
+    finally:
+        was_asking = asking.is_alive()
+        stop.set()
+        asking.join(20)
+    assert was_asking
+    assert not asking.is_alive()
 
 
 def test_one_who_asks_and_goes(bus_kind: str, files: Files, begin: Start) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from policy.configuration import STANDARD_SESSION, STANDARD_SYSTEM, Configuration, Quota, Rate
-from policy.files.sheet import Inclusion, Part, Sheet
+from policy.files.draft import Inclusion
+from policy.files.sheet import Part, Sheet
 from policy.limits import HIGHEST, NAMES, OWN, Limits
 from policy.rule import MOST_FDS, NOWHERE, About, Argument, Context, Rule, Section
 

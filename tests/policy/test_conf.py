@@ -10,8 +10,9 @@ import pytest
 
 from policy.configuration import Configuration
 from policy.files import sheet
+from policy.files.draft import Inclusion
 from policy.files.load import load
-from policy.files.sheet import Inclusion, Part, Sheet
+from policy.files.sheet import Part, Sheet
 from policy.limits import Limits
 from tests.buses import need
 

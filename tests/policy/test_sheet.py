@@ -6,7 +6,8 @@ from pathlib import Path
 
 from policy.configuration import Configuration
 from policy.files import sheet
-from policy.files.sheet import Inclusion, Part, Sheet
+from policy.files.draft import Inclusion
+from policy.files.sheet import Part, Sheet
 from policy.limits import Limits
 
 XML = """<busconfig>

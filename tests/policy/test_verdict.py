@@ -256,6 +256,7 @@ def test_those_in_use_are_emptied_every_time() -> None:
     own = policy.standing(None, ["o.o"])
     for count in range(3):
         policy.verdict(own, Standing(None, frozenset(str(count))))
+        assert own.verdicts
         policy.forget()
         assert not own.verdicts
 
