@@ -18,6 +18,7 @@ cdef class Client:
     cdef public dict routes
     cdef public dict owed
     cdef public dict late
+    cdef public object stale
     cdef public Client recent
     cdef public Handle right
     cdef readonly object limits

@@ -1,5 +1,6 @@
 """One connection as the router sees it: a peer of the core with a unique name. No socket here."""
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from bridge.routing.credentials import Credentials
@@ -28,7 +29,7 @@ class Client:
     The four tables are None while empty: empty lists were most of an idle connection's memory.
     `limits` are its own; `most_awaited` is one of them.
     `late` counts, by serial, the calls that were not answered in time, and whose reply handles
-    are still to die.
+    are still to die; `stale` are such handles that come with calls it has not read, in order.
     `awaited` counts the calls it waits for, `dropped` the messages it was too slow for,
     `denied` what it had no right to do;
     `mark` is the match index's note of whom it has already found.
@@ -56,6 +57,7 @@ class Client:
         self.routes: dict[int, Handle] | None = None
         self.owed: dict[int, Handle] | None = None
         self.late: dict[int, int] | None = None
+        self.stale: deque[Handle] | None = None
         self.recent: Client | None = None
         self.right: Handle | None = None
         self.access: Access | None = None

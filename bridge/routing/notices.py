@@ -5,6 +5,7 @@ client that waits, or only the bus takes note.
 """
 
 import logging
+from collections import deque
 from typing import Any, Final
 
 from bridge.routing.client import Client
@@ -73,8 +74,10 @@ class Notices:
         self.hub.replies.settle(caller, callee, serial)
         make_late(caller, serial)
         self.hub.tell(caller, self.hub.error(caller, serial, NO_REPLY, TOO_LATE))
-        if once.table is not None:  # else it is in the callee's queue still
-            callee.peer.release([once])
+        if callee.stale is None:
+            callee.stale = deque()
+        callee.stale.append(once)
+        sweep(callee)
 
     def undelivered(self, client: Client, message: Message | None) -> None:
         """The kernel does not take a message to this client: it has too many descriptors on
@@ -96,6 +99,14 @@ class Notices:
                 client.unique,
                 client.credentials,
             )
+
+
+def sweep(callee: Client) -> None:
+    """Let go of the reply handles whose time was over, as far as their calls have been read."""
+    while callee.stale and (callee.stale[0].table is not None or callee.stale[0].holder is None):
+        once = callee.stale.popleft()
+        if once.table is not None:
+            callee.peer.release([once])
 
 
 def make_late(client: Client, serial: int) -> None:

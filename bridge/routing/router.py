@@ -11,6 +11,7 @@ Each asks the gate first. Decisions only: it marshals nothing, and knows no sock
 from bridge.routing.client import Client
 from bridge.routing.errors import LIMITS_EXCEEDED, Disconnect, Refused
 from bridge.routing.hub import Hub
+from bridge.routing.notices import sweep
 from bridge.routing.refusals import full, no_fds, nobody, unknown_type
 from bridge.wire.frame import Frame
 from bridge.wire.protocol import CALL, DRIVER, SIGNAL
@@ -127,6 +128,7 @@ class Router:
         """A reply: possible only on the handle that came with the call, and once."""
         once = self.replies.find(receiver, sender, frame.reply_serial)
         if once is None:
+            sweep(sender)  # it may come too late
             raise self.gate.unasked(sender, receiver, frame)
         self.gate.check(sender, receiver, frame, True)
         if frame.fd_count and not receiver.takes_fds:

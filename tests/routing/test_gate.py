@@ -395,6 +395,25 @@ def test_a_reply_that_comes_too_late_has_no_handle(world_of: Open) -> None:
     assert a.client.late == {}
 
 
+def test_calls_that_were_read_too_late_leave_no_handle(world_of: Open) -> None:
+    world = world_of()
+    a, b = two(world)
+    due: list[tuple[int, object, int]] = []
+    world.hub.replies.deadlines = Clock(due)
+    before = len(b.client.peer.handles)
+    for _ in range(5):
+        a.call("M", to=b.name)
+    for number, callee, serial in list(due):
+        world.notices.expire(number, callee, serial)  # type: ignore[arg-type]
+    calls = b.take()
+    assert len(b.client.peer.handles) == before + 5
+    b.reply(calls[0])
+    assert "Rejected send" in denial(b)
+    a.take()
+    assert len(b.client.peer.handles) == before
+    assert a.client.late == {}
+
+
 class Clock:
     def __init__(self, due: list[tuple[int, object, int]]) -> None:
         self.due = due
