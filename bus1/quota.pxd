@@ -33,6 +33,7 @@ cdef class Account:
     cdef readonly Share own
     cdef public Limits limits
     cdef readonly long long bytes, messages, handles, fds
+    cdef readonly long long most_bytes, most_fds
     cpdef bint take(self, Share share, long long bytes, long long messages, long long handles, long long fds)
     cpdef void give(self, Share share, long long bytes, long long messages, long long handles, long long fds)
     cpdef adopt(self, Share share, long long handles)

@@ -133,7 +133,10 @@ class Share:
 
 
 class Account:
-    """What one receiving peer holds. The only place where charges are made and given back."""
+    """What one receiving peer holds. The only place where charges are made and given back.
+
+    `most_bytes` and `most_fds` are the most that it ever held of these.
+    """
 
     user: User
     own: Share
@@ -142,12 +145,15 @@ class Account:
     messages: int
     handles: int
     fds: int
+    most_bytes: int
+    most_fds: int
 
     def __init__(self, user: User, limits: Limits) -> None:
         self.user = user
         self.own = user.share(user)
         self.limits = limits
         self.bytes = self.messages = self.handles = self.fds = 0
+        self.most_bytes = self.most_fds = 0
 
     def take(self, share: Share, bytes: int, messages: int, handles: int, fds: int) -> bool:
         """Charge all of it to this account, its user and the sender's share, or nothing of it."""
@@ -157,6 +163,10 @@ class Account:
             share.user.actors += 1
             share.actor.debts += 1
         self.add(share, bytes, messages, handles, fds)
+        if self.bytes > self.most_bytes:  # noqa: PLR1730 (max() would write each time)
+            self.most_bytes = self.bytes
+        if fds and self.fds > self.most_fds:
+            self.most_fds = self.fds
         return True
 
     def give(self, share: Share, bytes: int, messages: int, handles: int, fds: int) -> None:

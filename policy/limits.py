@@ -50,9 +50,8 @@ class Limits:
 
 NAMES: Final = frozenset(field.name for field in fields(Limits))
 # Of these, what nothing in the bus asks for: what comes in is handed on at once, so that the two
-# hold by themselves; and this bus starts no services.
+# hold by themselves.
 HELD_ANYWAY: Final = frozenset(("max_incoming_bytes", "max_incoming_unix_fds"))
-NOT_NEEDED: Final = frozenset(("service_start_timeout", "max_pending_service_starts"))
 OWN: Final = frozenset(("max_outgoing_messages", "max_handles_per_connection"))
 
 

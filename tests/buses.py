@@ -158,8 +158,10 @@ class Bus:
         assert "Traceback" not in self.log(), self.log()
 
 
-def start(kind: str, directory: Path, *options: str, argv: tuple[str, ...] = ()) -> Bus:
-    """A bus of this kind with its socket and log in `directory`."""
+def start(
+    kind: str, directory: Path, *options: str, argv: tuple[str, ...] = (), **more: str
+) -> Bus:
+    """A bus of this kind with its socket and log in `directory`; `more` is its environment."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "empty").mkdir(mode=0o700, exist_ok=True)
     wanted = argv or ("--session", f"--address=unix:path={directory}/bus")
@@ -168,7 +170,7 @@ def start(kind: str, directory: Path, *options: str, argv: tuple[str, ...] = ())
             [*command(kind), "--nofork", "--print-address=1", *wanted, *options],
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment(directory),
+            env=environment(directory, **more),
             cwd=ROOT,
         )
     bus = Bus(kind, directory, process)

@@ -5,13 +5,17 @@ A stale extension silently wins over an edited source, and a missing one silentl
 
 import importlib.machinery
 import os
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.buses import missing
+
 ROOT = Path(__file__).parent.parent
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
+PROGRAM = "bridge.cli.trampoline"  # the only one that is no module
 UNCOMPILED = os.environ.get("BUS1_UNCOMPILED") == "1"
 
 
@@ -29,7 +33,7 @@ def compiled() -> list[Path]:
 def listed() -> dict[str, list[str]]:
     with (ROOT / "pyproject.toml").open("rb") as file:
         modules = tomllib.load(file)["tool"]["setuptools"]["ext-modules"]
-    return {module["name"]: module["sources"] for module in modules}
+    return {each["name"]: each["sources"] for each in modules if each["name"] != PROGRAM}
 
 
 def test_pyproject_lists_every_compiled_module() -> None:
@@ -67,3 +71,16 @@ def test_what_is_imported_is_what_is_meant(name: str) -> None:
     expected = SUFFIX if is_memory or not UNCOMPILED else ".py"
     assert module.__file__ is not None
     assert module.__file__.endswith(expected)
+
+
+def test_the_setuid_program_needs_no_loader() -> None:
+    """It would take libraries from where the compiler's own are: a user's directory, perhaps."""
+    source = ROOT / "bridge/cli/trampoline.c"
+    program = source.with_name(source.stem + SUFFIX)
+    if not program.exists():
+        missing("there is no static libc to link bridge/cli/trampoline.c with")
+    assert program.stat().st_mtime >= source.stat().st_mtime
+    image = program.read_bytes()
+    assert image[:4] == b"\x7fELF"
+    assert b"\0.interp\0" not in image
+    assert subprocess.run([program], check=False, env={}).returncode in (7, 10)

@@ -21,10 +21,16 @@ LAYERS: dict[str, set[str]] = {
     "policy.study": {"policy", "policy.files"},
     "bridge.wire": set(),
     "bridge.routing": {"bus1", *POLICY, "bridge.wire"},
-    "bridge.driver": {"bus1", *POLICY, "bridge.wire", "bridge.routing"},
-    "bridge.transport": {"bus1", *POLICY, "bridge.wire", "bridge.routing", "bridge.driver"},
+    "bridge.mediation": {"policy", "bridge.wire", "bridge.routing"},
+    "bridge.activation": {"bus1", *POLICY, "bridge.wire", "bridge.routing"},
+    "bridge.driver": {"bus1", *POLICY, "bridge.wire", "bridge.routing", "bridge.activation"},
+    "bridge.transport": {
+        "bus1", *POLICY, "bridge.wire", "bridge.routing", "bridge.mediation",
+        "bridge.activation", "bridge.driver"
+    },
     "bridge.cli": {
-        "bus1", *POLICY, "bridge.wire", "bridge.routing", "bridge.driver", "bridge.transport"
+        "bus1", *POLICY, "bridge.wire", "bridge.routing", "bridge.mediation",
+        "bridge.activation", "bridge.driver", "bridge.transport"
     },
 }  # fmt: skip
 
@@ -36,7 +42,7 @@ CORE = [
 # Who may know what of the outside. Everybody may use the standard library.
 OUTSIDE: dict[str, set[str]] = {
     "policy.files": {"pydantic"},
-    "bridge.transport": {"uvloop", "inotify_simple"},
+    "bridge.transport": {"uvloop", "inotify_simple", "prometheus_client"},
     "bridge.cli": {"typer", "rich", "dbus_fast", "uvloop"},
 }
 
@@ -44,9 +50,11 @@ OUTSIDE: dict[str, set[str]] = {
 LOOP = {"asyncio", "uvloop"}
 KNOWS_THE_LOOP = {
     "bridge/transport/server.py",
+    "bridge/transport/children.py",
     "bridge/transport/deadlines.py",
     "bridge/transport/hangups.py",
     "bridge/transport/reload.py",
+    "bridge/transport/workshop.py",
 }
 
 IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+c?import|c?import\s+([\w.]+))", re.MULTILINE)

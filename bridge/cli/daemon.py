@@ -7,14 +7,27 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from types import FrameType
 from typing import Final
 
+from bridge.activation.environment import inherited
 from bridge.cli.log import NAME, configure
 from bridge.cli.options import Action, LogTo, Options, UsageError, parse
-from bridge.transport.launch import Listener, StartError, listen, new_guid, notify
+from bridge.mediation.find import find
+from bridge.mediation.library import Missing
+from bridge.routing.mediator import Mediator
+from bridge.transport.identity import ourselves
+from bridge.transport.launch import (
+    Listener,
+    StartError,
+    listen,
+    listen_for_metrics,
+    new_guid,
+)
+from bridge.transport.output import STREAMS
 from bridge.transport.process import (
     check_no_pid_file,
     check_writable,
@@ -22,6 +35,7 @@ from bridge.transport.process import (
     go_to_background,
     hold_signals,
     open_standard_fds,
+    program_version,
     raise_fd_limit,
     remove_pid_file,
     write_out,
@@ -80,16 +94,18 @@ def serve(options: Options) -> None:
     pid_file = pid_file_of(options, configuration)
     user = None if configuration.user is None else find_user(configuration.user)
     configure(log_to(options, configuration), configuration.type)
-    tell(options, settings.loaded)
+    tell(settings.loaded)
+    settings = replace(settings, mediator=mediated(configuration))
     raise_fd_limit()
     end_cleanly()
+    settings = counted(settings)
     listening: list[list[Listener]] = []
     try:
         for addresses in [options.address] if options.address else configuration.listen:
             listening.append(listen(addresses, os.environ))
         run_here_or_in_background(options, settings, listening, pid_file, user)
     finally:
-        for listeners in listening:
+        for listeners in (*listening, settings.metrics):
             for listener in listeners:
                 listener.close()
 
@@ -105,7 +121,17 @@ def configured(options: Options) -> Settings:
     root = options.config_file and os.path.abspath(options.config_file)
     try:
         read = reading(options, root)
-        return Settings(load(read), read, new_guid(), root)
+        loaded = load(read)
+        logged = log_to(options, loaded.configuration) is not LogTo.STDERR
+        return Settings(
+            loaded,
+            read,
+            new_guid(),
+            root,
+            environment=inherited(os.environ),
+            systemd_activation=options.systemd_activation,
+            journal=STREAMS if logged else None,
+        )
     except (ConfigError, OSError) as error:
         raise StartError(reason(error)) from None
 
@@ -139,15 +165,35 @@ def log_to(options: Options, configuration: Configuration) -> LogTo:
     return options.log_to or (LogTo.BOTH if configuration.syslog else LogTo.STDERR)
 
 
-def tell(options: Options, loaded: Loaded) -> None:
-    """Say in the log what the files say without effect. The standard session bus is used where
-    that would only be noise."""
+def tell(loaded: Loaded) -> None:
+    """Say in the log what the files say without effect."""
     for complaint in loaded.complaints:
         log.warning("%s", complaint)
     if NOT_OFFERED in loaded.configuration.auth:
         log.warning("Authentication by %s is not offered", NOT_OFFERED)
-    if loaded.configuration.service_directories and options.configuration != SESSION:
-        log.info("Service directories are not used by this release: it starts no services")
+
+
+def mediated(configuration: Configuration) -> Mediator | None:
+    """The kernel's security module that is to be asked, if there is one. Raises StartError."""
+    try:
+        found = find(configuration, ourselves())
+    except Missing as missing:
+        raise StartError(str(missing)) from None
+    if found is not None:
+        log.info("%s has a say on this bus", type(found).__name__)
+    return found
+
+
+def counted(settings: Settings) -> Settings:
+    """Where the bus is counted, if anywhere. It would be no reason not to start."""
+    metrics: tuple[Listener, ...] = ()
+    try:
+        metrics = listen_for_metrics(settings.loaded.configuration.metrics, os.environ)
+        if metrics:
+            import_module("bridge.transport.families")  # while we may still read all files
+    except (StartError, ImportError) as error:
+        log.warning("There are no metrics: %s", error)
+    return replace(settings, metrics=metrics)
 
 
 # -------------------------------------------------------------------------- the process
@@ -186,19 +232,16 @@ def run_here_or_in_background(
     def ready() -> None:
         serving()
         close_out(printed_to(options))
-        notify("READY=1", os.environ)
-
-    def stopping() -> None:
-        notify("STOPPING=1", os.environ)
 
     try:
         from bridge.transport.server import run
 
         if user is not None:
             import_the_rest()
-            become(user)
+            become(user, keep_audit=settings.mediator is not None)
         listeners = [listener for each in listening for listener in each]
-        run(settings, listeners, ready, stopping)
+        settings = replace(settings, address=address_of(listening))
+        run(settings, listeners, ready)
     finally:
         if pid_file is not None:
             remove_pid_file(pid_file)
@@ -210,6 +253,7 @@ def import_the_rest() -> None:
     from bridge.transport.watch import prepare
 
     prepare()
+    program_version()
     for name in LATE:
         import_module(name)
 
@@ -240,13 +284,7 @@ def end_cleanly() -> None:
 
 def print_version() -> int:
     """The version is the first line's last word, as in dbus-daemon's output."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        number = version("bus1")
-    except PackageNotFoundError:
-        number = "not-installed"
-    print(f"D-Bus Message Bus Daemon (bus1) {number}")
+    print(f"D-Bus Message Bus Daemon (bus1) {program_version()}")
     return 0
 
 

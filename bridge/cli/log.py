@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Final, final
 
 from bridge.cli.options import LogTo
+from bridge.routing.entry import LIFECYCLE
 
 NAME: Final = "bus1-daemon"
 STDERR: Final = 2
@@ -42,6 +43,7 @@ def configure(target: LogTo, bus_type: str) -> None:
         own_terminal()
         stderr = StandardError()
         stderr.setFormatter(logging.Formatter(f"{NAME}[%(process)d]: {which}"))
+        stderr.addFilter(lambda record: record.name != LIFECYCLE)
         root.addHandler(stderr)
     if target is not LogTo.STDERR:
         system = system_log()
@@ -127,24 +129,32 @@ class StandardError(Lines):
             return False
 
 
-@final
-class SystemLog(Lines):
-    """Writes what syslog(3) would, which waits when the system's log is full; silent where
-    nobody listens."""
+class Datagrams(Lines):
+    """Sends each entry to a socket of the system; never waits, and is silent where nobody
+    listens."""
 
     def __init__(self) -> None:
         super().__init__()
         self.socket: socket.socket | None = None
 
-    def put(self, line: bytes, level: int) -> bool:
-        priority = DAEMON | PRIORITY.get(level, NOTICE)
-        now = time.strftime("%b %e %H:%M:%S")
-        head = f"<{priority}>{now} {NAME}[{os.getpid()}]: ".encode()
+    def send(self, data: bytes, where: str) -> bool:
+        """One datagram; was it taken?"""
         try:
             if self.socket is None:  # not before: systemd's sockets have certain numbers
                 self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                 self.socket.setblocking(False)
-            self.socket.sendto(head + shortened(line), SYSTEM_LOG)
+            self.socket.sendto(data, where)
         except OSError:
             return False
         return True
+
+
+@final
+class SystemLog(Datagrams):
+    """Writes what syslog(3) would, which waits when the system's log is full."""
+
+    def put(self, line: bytes, level: int) -> bool:
+        priority = DAEMON | PRIORITY.get(level, NOTICE)
+        now = time.strftime("%b %e %H:%M:%S")
+        head = f"<{priority}>{now} {NAME}[{os.getpid()}]: ".encode()
+        return self.send(head + shortened(line), SYSTEM_LOG)

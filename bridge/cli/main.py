@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
+from bridge.cli.install.words import doctor, install, uninstall
+from bridge.cli.monitor.words import monitor
 from bridge.cli.policy.app import app as policy
+from bridge.cli.status import status
 
 app = typer.Typer(
     name="bus1",
@@ -17,6 +20,11 @@ app = typer.Typer(
 )
 
 app.add_typer(policy)
+app.command()(monitor)
+app.command()(status)
+app.command()(install)
+app.command()(uninstall)
+app.command()(doctor)
 
 PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 

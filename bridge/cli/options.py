@@ -50,6 +50,7 @@ class Options:
     log_to: LogTo | None = None
     print_address: int | None = None
     print_pid: int | None = None
+    systemd_activation: bool = False
 
 
 def parse(words: Sequence[str]) -> Options:
@@ -139,10 +140,6 @@ def put(field: str, value: object) -> Callable[[Options], None]:
     return lambda options: setattr(options, field, value)
 
 
-def no_effect(options: Options) -> None:
-    """An option that dbus-daemon has, and that changes nothing in this release."""
-
-
 def syslog(options: Options) -> None:
     """Only --nosyslog takes --syslog-only back."""
     if options.log_to is not LogTo.SYSLOG:
@@ -160,7 +157,7 @@ FLAGS: Final[Mapping[str, Callable[[Options], None]]] = {
     "--syslog": syslog,
     "--nosyslog": put("log_to", LogTo.STDERR),
     "--syslog-only": put("log_to", LogTo.SYSLOG),
-    "--systemd-activation": no_effect,  # no services are started, by whomever
+    "--systemd-activation": put("systemd_activation", True),
 }
 
 VALUES: Final[Mapping[str, Callable[[Options, str], None]]] = {

@@ -1,7 +1,8 @@
 """Who owns which name: the signals that tell of a change, and their order.
 
 One choke point: whoever changes a name hands the change to `handover`. The old owner hears
-first, then everybody, then the new owner; the reply to the request comes after all three.
+first, then everybody, then who asked for the service to be started, then the new owner, which
+gets what has waited for it; the reply to the request comes after all that.
 """
 
 from typing import Final
@@ -17,6 +18,7 @@ from bridge.wire.protocol import DRIVER, DRIVER_PATH, SIGNAL
 NAME_OWNER_CHANGED: Final = Signal("NameOwnerChanged", "sss")
 NAME_LOST: Final = Signal("NameLost", "s")
 NAME_ACQUIRED: Final = Signal("NameAcquired", "s")
+ACTIVATABLE_SERVICES_CHANGED: Final = Signal("ActivatableServicesChanged", "")
 
 
 def handover(hub: Hub, change: Change) -> None:
@@ -28,8 +30,12 @@ def handover(hub: Hub, change: Change) -> None:
     if old is not None:
         tell(hub, old, NAME_LOST, name)
     owner_changed(hub, name, unique(old), unique(new))
+    if old is None:
+        hub.activation.created(name)
     if new is not None:
         tell(hub, new, NAME_ACQUIRED, name)
+    if old is None:
+        hub.activation.arrived(name, new)
 
 
 def arrival(hub: Hub, client: Client) -> None:
@@ -41,14 +47,31 @@ def arrival(hub: Hub, client: Client) -> None:
 def departure(hub: Hub, client: Client, changes: list[Change]) -> None:
     """A client is gone; `changes` are those of its names that had it as their owner.
 
-    It hears nothing of it itself: it cannot read any more.
+    It hears nothing of it itself: it cannot read any more. Monitors see what it would.
     """
     for name, old, new in changes:
+        show_loss(hub, client, name)
         owner_changed(hub, name, unique(old), unique(new))
         if new is not None:
             hub.allot(new)
             tell(hub, new, NAME_ACQUIRED, name)
+    show_loss(hub, client, client.unique)
     owner_changed(hub, client.unique, client.unique, "")
+
+
+def show_loss(hub: Hub, client: Client, name: str) -> None:
+    """What a client that is gone would have heard of its name."""
+    if hub.monitors.watching:
+        hub.show(None, client, frame(hub, client.unique, NAME_LOST, name))
+
+
+def withdrawal(hub: Hub, client: Client, changes: list[Change]) -> None:
+    """A client that stays has given up all its names. It hears of them as dbus-daemon tells it:
+    of the unique one, then of the others from the oldest to the newest."""
+    tell(hub, client, NAME_LOST, client.unique)
+    owner_changed(hub, client.unique, client.unique, "")
+    for change in reversed(changes):
+        handover(hub, change)
 
 
 def unique(client: Client | None) -> str:
@@ -59,6 +82,12 @@ def unique(client: Client | None) -> str:
 def owner_changed(hub: Hub, name: str, old: str, new: str) -> None:
     """Tell all whose match rules want it."""
     hub.announce(frame(hub, None, NAME_OWNER_CHANGED, name, old, new))
+
+
+def services_changed(hub: Hub) -> None:
+    """All files were read again. As with the reference that is told whether or not any service
+    is another now, and even when they were broken."""
+    hub.announce(frame(hub, None, ACTIVATABLE_SERVICES_CHANGED))
 
 
 def tell(hub: Hub, client: Client, signal: Signal, name: str) -> None:

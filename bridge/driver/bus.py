@@ -3,7 +3,12 @@
 from typing import Final
 
 from bridge.driver import announce
-from bridge.driver.announce import NAME_ACQUIRED, NAME_LOST, NAME_OWNER_CHANGED
+from bridge.driver.announce import (
+    ACTIVATABLE_SERVICES_CHANGED,
+    NAME_ACQUIRED,
+    NAME_LOST,
+    NAME_OWNER_CHANGED,
+)
 from bridge.driver.call import Call, unowned
 from bridge.driver.credentials import (
     get_adt_audit_session_data,
@@ -14,13 +19,11 @@ from bridge.driver.credentials import (
 )
 from bridge.driver.interface import Body, Interface, Method
 from bridge.driver.properties import FEATURES, INTERFACES
-from bridge.routing.credentials import is_trusted
 from bridge.routing.errors import (
     ACCESS_DENIED,
     FAILED,
     LIMITS_EXCEEDED,
     MATCH_RULE_NOT_FOUND,
-    SERVICE_UNKNOWN,
     Refused,
 )
 from bridge.routing.rule import Rule
@@ -72,10 +75,20 @@ def release_name(call: Call) -> Body:
 
 
 def start_service_by_name(call: Call) -> Body:
-    """This bus starts nothing. Like dbus-daemon it first looks for a service file, so this is
-    the answer for a name that has an owner, too."""
+    """The reply comes when the name has an owner, or will not have one."""
     name, _flags = call.arguments
-    raise Refused(SERVICE_UNKNOWN, f"The name {name} was not provided by any .service files")
+    call.hub.activation.start(call.client, call.frame, name, call.answer)
+    return None
+
+
+def update_activation_environment(call: Call) -> Body:
+    """Whoever can do this can make services do anything: not where they are other users'
+    (CVE-2014-8148)."""
+    if call.hub.configuration.service_helper is not None:
+        raise Refused(ACCESS_DENIED, "Cannot change activation environment on a system bus.")
+    (variables,) = call.arguments
+    call.hub.activation.update_environment(variables)
+    return ()
 
 
 def name_has_owner(call: Call) -> Body:
@@ -92,8 +105,8 @@ def list_names(call: Call) -> Body:
     return ([DRIVER, *call.hub.names.listing()],)
 
 
-def list_activatable_names(_call: Call) -> Body:
-    return ([DRIVER],)
+def list_activatable_names(call: Call) -> Body:
+    return ([DRIVER, *call.hub.activation.services.names()],)
 
 
 def add_match(call: Call) -> Body:
@@ -110,22 +123,10 @@ def add_match(call: Call) -> Body:
         )
     rule = Rule.parse(text)
     if rule.eavesdrop:
-        check_may_overhear(call)
+        call.check_trusted()  # whatever the policy says of what is for others
+        hub.gate.check_eavesdropping(client)
     hub.matches.add(rule, client)
     return ()
-
-
-def check_may_overhear(call: Call) -> None:
-    """Whatever the policy says, only root and the bus's own user hear what is for others."""
-    client = call.client
-    uid = client.credentials.uid
-    if is_trusted(uid, call.hub.credentials):
-        return
-    raise Refused(
-        ACCESS_DENIED,
-        f"rejected attempt to call {call.method.name} by connection {client.unique} "
-        f"({client.credentials}) with {'unknown uid' if uid is None else f'uid {uid}'}",
-    )
 
 
 def remove_match(call: Call) -> Body:
@@ -185,6 +186,14 @@ INTERFACE: Final = Interface(
         Method("RequestName", "su", "u", request_name),
         Method("ReleaseName", "s", "u", release_name),
         Method("StartServiceByName", "su", "u", start_service_by_name),
+        Method(
+            "UpdateActivationEnvironment",
+            "a{ss}",
+            "",
+            update_activation_environment,
+            trusted=True,
+            at_home=True,
+        ),
         Method("NameHasOwner", "s", "b", name_has_owner),
         Method("ListNames", "", "as", list_names),
         Method("ListActivatableNames", "", "as", list_activatable_names),
@@ -206,5 +215,5 @@ INTERFACE: Final = Interface(
         Method("GetConnectionCredentials", "s", "a{sv}", get_connection_credentials),
     ),
     properties=(FEATURES, INTERFACES),
-    signals=(NAME_OWNER_CHANGED, NAME_LOST, NAME_ACQUIRED),
+    signals=(NAME_OWNER_CHANGED, NAME_LOST, NAME_ACQUIRED, ACTIVATABLE_SERVICES_CHANGED),
 )

@@ -4,17 +4,22 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bridge.routing.client import Client
-from bridge.routing.credentials import Credentials
-from bridge.routing.errors import NAME_HAS_NO_OWNER, Refused
+from bridge.routing.credentials import Credentials, is_trusted
+from bridge.routing.errors import ACCESS_DENIED, NAME_HAS_NO_OWNER, Refused
 from bridge.routing.gate import Gate
+from bridge.routing.hub import Process
 from bridge.routing.match import Index
+from bridge.routing.monitors import Monitors
 from bridge.routing.names import Names
+from bridge.routing.tally import Tally
 from bridge.wire.build import build
 from bridge.wire.frame import Descriptors, Frame
 from bridge.wire.protocol import NO_REPLY_EXPECTED, RETURN
+from bus1.bus import Bus
 
 if TYPE_CHECKING:
     from bridge.driver.interface import Interface, Method
+    from bridge.routing.rule import Rule
     from policy.configuration import Configuration
     from policy.limits import Limits
 
@@ -36,12 +41,21 @@ class Hub(Protocol):
     credentials: Credentials
     guid: str
     active: int
+    work: int  # what has been done in this turn; whoever does much says so
 
     gate: Gate
     reloader: "Reloader"
+    activation: Any  # bridge/activation/activation.py; the hub itself asks less of it
+    bus: Bus
+    tally: Tally
+    monitors: Monitors
+    process: Process
 
     def allot(self, client: Client) -> None:
         """Give the client the limits that hold for its user and for the names that it owns."""
+
+    def observe(self, client: Client, rules: "Sequence[Rule]") -> None:
+        """The client has given up its names and becomes a monitor."""
 
     def join(self, client: Client) -> None:
         """Give the client its unique name."""
@@ -60,6 +74,9 @@ class Hub(Protocol):
 
     def hand(self, client: Client, frame: Frame) -> None:
         """A message to one client that no policy is asked about."""
+
+    def show(self, sender: Client | None, receiver: Client | None, frame: Frame) -> None:
+        """Let the monitors see a message."""
 
     def announce(self, frame: Frame) -> None:
         """A signal of the bus to all whose match rules want it."""
@@ -94,6 +111,17 @@ class Call(NamedTuple):
                 body=body,
                 fds=fds,
             ),
+        )
+
+    def check_trusted(self) -> None:
+        """Only root and the bus's own user may go on. Raises Refused."""
+        uid = self.client.credentials.uid
+        if is_trusted(uid, self.hub.credentials):
+            return
+        raise Refused(
+            ACCESS_DENIED,
+            f"rejected attempt to call {self.method.name} by connection {self.client.unique} "
+            f"({self.client.who()}) with {'unknown uid' if uid is None else f'uid {uid}'}",
         )
 
     def refuse(self, refused: Refused) -> None:

@@ -35,6 +35,16 @@ def get_connection_unix_process_id(call: Call) -> Body:
 def get_connection_credentials(call: Call) -> Body:
     """All that is known, each under its key; what is not known has no key."""
     known = find(call, "credentials")
+    table = described(known)
+    if known.pidfd is None or not call.client.takes_fds:  # or they would be disconnected
+        return (table,)
+    table["ProcessFD"] = "h", 0
+    call.answer(table, fds=known.pidfd)
+    return None
+
+
+def described(known: Credentials) -> dict[str, tuple[str, object]]:
+    """All of it that is no descriptor."""
     table: dict[str, tuple[str, object]] = {}
     if known.pid is not None:
         table["ProcessID"] = "u", known.pid
@@ -44,11 +54,7 @@ def get_connection_credentials(call: Call) -> Body:
         table["UnixGroupIDs"] = "au", list(known.groups)
     if known.label is not None:
         table["LinuxSecurityLabel"] = "ay", known.label
-    if known.pidfd is None or not call.client.takes_fds:  # or they would be disconnected
-        return (table,)
-    table["ProcessFD"] = "h", 0
-    call.answer(table, fds=known.pidfd)
-    return None
+    return table
 
 
 def get_adt_audit_session_data(call: Call) -> Body:

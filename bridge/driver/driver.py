@@ -7,6 +7,7 @@ becomes a message where the router catches it.
 
 from typing import Final, final
 
+from bridge.activation.systemd import is_failure
 from bridge.driver import announce, peer
 from bridge.driver.call import Call, Hub
 from bridge.driver.interface import Directory, Method, directory, visible
@@ -36,12 +37,16 @@ class Driver:
         self.hub = hub
 
     def call(self, client: Client, frame: Frame) -> None:
-        """A message to the bus itself. Only method calls mean anything to it."""
+        """A message to the bus itself. Only method calls mean anything to it, and one signal."""
         if frame.kind != CALL:
+            if is_failure(frame):
+                self.hub.activation.systemd_failed(client, frame)
             return
         method = find(HOME if frame.path() == DRIVER_PATH else ELSEWHERE, client, frame)
         arguments = unpack(frame) if method.takes else ()
         call = Call(self.hub, INTERFACES, method, client, frame, arguments)
+        if method.trusted:
+            call.check_trusted()
         body = method.function(call)
         if body is not None:
             call.answer(*body)
@@ -71,6 +76,7 @@ class Driver:
 
     def left(self, client: Client) -> None:
         """An active client is gone. Its rules go first: the dead do not hear of their own end."""
+        self.hub.activation.left(client)
         self.hub.matches.drop(client)
         announce.departure(self.hub, client, self.hub.names.drop(client))
 
@@ -88,6 +94,11 @@ def find(directory: Directory, client: Client, frame: Frame) -> Method:
     if method is None:
         error = UNKNOWN_INTERFACE if seen is None else UNKNOWN_METHOD
         raise Refused(error, f"{DRIVER} does not understand message {member}")
+    if method.at_home and frame.path() != DRIVER_PATH:
+        raise Refused(
+            ACCESS_DENIED,
+            f"Method '{member}' is only available at the canonical object path '{DRIVER_PATH}'",
+        )
     if frame.signature() != method.takes:
         raise Refused(
             INVALID_ARGS,  # with the reference's line end, here and below

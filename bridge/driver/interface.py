@@ -10,13 +10,17 @@ Body = tuple[object, ...] | None
 
 
 class Method(NamedTuple):
-    """`takes` and `gives` are the signatures of its arguments and of its reply."""
+    """`takes` and `gives` are the signatures of its arguments and of its reply. `trusted`: it is
+    for root and the bus's own user. `at_home`: it answers at the driver's own path only, though
+    its interface may be there at others."""
 
     name: str
     takes: str
     gives: str
     function: Callable[[Call], Body]
     needs_hello: bool = True
+    trusted: bool = False
+    at_home: bool = False
 
 
 class Property(NamedTuple):

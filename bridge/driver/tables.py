@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from bridge.driver import bus, introspect, peer, policy, properties
+from bridge.driver import (
+    bus,
+    introspect,
+    monitoring,
+    peer,
+    policy,
+    properties,
+    stats,
+    status,
+    verbose,
+)
 from bridge.driver.interface import Interface
 from bridge.wire.protocol import DRIVER_PATH
 
@@ -10,8 +20,12 @@ INTERFACES: Final[tuple[Interface, ...]] = (
     bus.INTERFACE,
     properties.INTERFACE,
     introspect.INTERFACE,
+    monitoring.INTERFACE,
+    stats.INTERFACE,
     peer.INTERFACE,
+    verbose.INTERFACE,
     policy.INTERFACE,
+    status.INTERFACE,
 )
 
 

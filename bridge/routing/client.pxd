@@ -29,9 +29,15 @@ cdef class Client:
     cdef public Verdict verdict
     cdef public long long awaited
     cdef public long long mark
+    cdef public int most_names
+    cdef public int most_rules
     cdef public long long dropped
     cdef public long long denied
+    cdef public bint observing
+    cdef public long long missed
     cdef str known
+    @cython.locals(own=Handle)
+    cpdef begin(self, Peer driver)
     cpdef bint active(self)
     cpdef str who(self)
     cpdef bint gone(self)

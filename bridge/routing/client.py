@@ -32,7 +32,10 @@ class Client:
     are still to die; `stale` are such handles that come with calls it has not read, in order.
     `awaited` counts the calls it waits for, `dropped` the messages it was too slow for,
     `denied` what it had no right to do;
-    `mark` is the match index's note of whom it has already found.
+    `observing`: it is a monitor, and `missed` counts what it was too slow for since it last
+    was told (routing/monitors.py);
+    `mark` is the match index's note of whom it has already found;
+    `most_names`, its unique one included, and `most_rules` are the most that it ever had.
     """
 
     def __init__(
@@ -44,10 +47,7 @@ class Client:
         limits: "Limits",
     ) -> None:
         self.peer = peer
-        self.node: Node = peer.create(self)
-        own = peer.handle(self.node)
-        self.handle: Handle = peer.transfer(own, driver)
-        peer.release([own])
+        self.begin(driver)
         self.credentials = credentials
         self.takes_fds = takes_fds
         self.number = -1
@@ -67,9 +67,20 @@ class Client:
         self.allot(limits)
         self.awaited = 0
         self.mark = 0
+        self.most_names = 0
+        self.most_rules = 0
         self.dropped = 0
         self.denied = 0
+        self.observing = False
+        self.missed = 0
         self.known: str | None = None
+
+    def begin(self, driver: Peer) -> None:
+        """Get a node, to which only the driver has a handle."""
+        self.node: Node = self.peer.create(self)
+        own = self.peer.handle(self.node)
+        self.handle: Handle = self.peer.transfer(own, driver)
+        self.peer.release([own])
 
     def active(self) -> bool:
         """Has it said Hello?"""

@@ -13,12 +13,13 @@ cdef class Gate:
     cdef readonly Question question
     cdef readonly Py_ssize_t depth
     cdef readonly object denials
+    cdef public object mediator
     cpdef adopt(self, object policy)
     cpdef admit(self, Client client)
     cpdef set_permissive(self, bint on, Client client)
     cpdef Standing standing(self, Client client)
     @cython.locals(target=Standing, verdict=Verdict)
-    cdef Verdict between(self, Client sender, Client receiver)
+    cdef Verdict between(self, Client sender, Client receiver, Frame frame, bint requested)
     @cython.locals(verdict=Verdict)
     cdef Verdict verdict(self, Standing source, Standing target)
     @cython.locals(verdict=Verdict)
@@ -27,7 +28,10 @@ cdef class Gate:
     cpdef bint reaches(self, Client sender, Client receiver, Frame frame) except -1
     @cython.locals(verdict=Verdict)
     cpdef bint overhears(self, Client sender, Client receiver, Frame frame) except -1
+    cpdef objection(self, Client sender, Client receiver, Frame frame)
     cpdef unasked(self, Client sender, Client receiver, Frame frame)
+    cpdef list mediated(self, Client sender, list receivers, Frame frame)
+    cpdef mediate(self, Client sender, Client receiver, Frame frame, bint requested)
     cdef int ask(self, Verdict verdict, Frame frame, bint requested, bint eavesdropping) except -1
     @cython.locals(question=Question)
     cdef look(self, Frame frame, bint requested, bint eavesdropping)

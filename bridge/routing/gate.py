@@ -9,6 +9,7 @@ import logging
 from bridge.routing.client import Client
 from bridge.routing.denials import Denials
 from bridge.routing.errors import ACCESS_DENIED, Refused
+from bridge.routing.mediator import Mediator
 from bridge.routing.names import Name
 from bridge.routing.refusals import complaint, not_to_own, with_path
 from bridge.wire.frame import Frame
@@ -22,16 +23,21 @@ from policy.verdict import Standing, Verdict
 # policy/verdict.py: what a verdict says.
 DENIED, ALLOWED, NOTED = 0, 1, 2
 
+KERNEL = "a security module of the kernel denies it"
+
 log = logging.getLogger("bus1.policy")
 
 
 class Gate:
     """One bus's policy at work. `own` is the standing of the bus itself. While `permissive`,
-    what is denied passes, and the log says that it should not."""
+    what is denied passes, and the log says that it should not. `mediator` is a security module of
+    the kernel that is asked besides, if there is one: about each message, so no verdict is at hand
+    then."""
 
     def __init__(self, policy: Policy) -> None:
         self.question = Question()
         self.denials = Denials()
+        self.mediator: Mediator | None = None
         self.policy = policy
         self.adopt(policy)
 
@@ -70,14 +76,20 @@ class Gate:
             client.standing = self.policy.standing(client.access, names)
         return client.standing
 
-    def between(self, sender: Client, receiver: Client | None) -> Verdict:
-        """What the sender may send the receiver; the last such verdict is at hand."""
+    def between(
+        self, sender: Client, receiver: Client | None, frame: Frame, requested: bool
+    ) -> Verdict:
+        """What the sender may send the receiver; the last such verdict is at hand. Raises Refused,
+        if the kernel's security module says so."""
         target = self.own if receiver is None else receiver.standing
         if target is None:
             target = self.standing(receiver)
         verdict = sender.verdict
         if verdict is None or sender.judged is not target:
             verdict = self.verdict(self.standing(sender), target)
+            if self.mediator is not None:
+                self.mediate(sender, receiver, frame, requested)
+                return verdict
             sender.verdict = verdict
             sender.judged = target
         return verdict
@@ -93,11 +105,24 @@ class Gate:
 
     def check(self, sender: Client, receiver: Client | None, frame: Frame, requested: bool) -> None:
         """May this be sent to the one it is addressed to (None: the bus)? Raises Refused."""
-        verdict = self.between(sender, receiver)
+        verdict = self.between(sender, receiver, frame, requested)
         if (requested or not frame.reply_serial) and is_allowed(verdict, frame.kind, frame):
             return
         if self.ask(verdict, frame, requested, False) != ALLOWED:
             self.complain(sender, receiver, frame, requested)
+
+    def check_start(
+        self, sender: Client, name: str, frame: Frame, label: str | None = None
+    ) -> None:
+        """May this be sent to a service that is not there yet? All that is known of it is this
+        name, and what its file says of its label; what it may receive is asked when it is there.
+        Raises Refused."""
+        if self.mediator is not None:
+            text = self.mediator.refuses_starting(sender, frame, label)
+            self.refuse(sender, text)
+        target = self.policy.standing(None, [name])
+        if self.ask(self.verdict(self.standing(sender), target), frame, False, False) != ALLOWED:
+            self.complain(sender, None, frame, False, target)
 
     def reaches(self, sender: Client | None, receiver: Client, frame: Frame) -> bool:
         """May the bus, or a broadcast of this sender, reach this client?"""
@@ -122,7 +147,9 @@ class Gate:
         """May this client overhear a message to another? Nobody is told if not."""
         verdict = self.verdict(self.standing(sender), self.standing(receiver))
         outcome: int = self.ask(verdict, frame, False, True)
-        return outcome != DENIED or self.permissive
+        if outcome == DENIED and not self.permissive:
+            return False
+        return self.mediator is None or bool(self.mediated(sender, [receiver], frame))
 
     def ask(self, verdict: Verdict, frame: Frame, requested: bool, eavesdropping: bool) -> int:
         """DENIED, ALLOWED or NOTED: looks at all fields of the message."""
@@ -145,12 +172,18 @@ class Gate:
         question.texts = frame.arguments(self.depth) if self.depth else None
 
     def complain(
-        self, sender: Client | None, receiver: Client | None, frame: Frame, requested: bool
+        self,
+        sender: Client | None,
+        receiver: Client | None,
+        frame: Frame,
+        requested: bool,
+        target: Standing | None = None,
     ) -> None:
         """Log what the rules say of a message that is not simply allowed; Raises Refused if
-        that is the end of it."""
+        that is the end of it. `target`, if not where the receiver stands."""
         self.look(frame, requested, False)
-        found = explain.messages(self.standing(sender), self.standing(receiver), self.question)
+        target = target or self.standing(receiver)
+        found = explain.messages(self.standing(sender), target, self.question)
         denials = [each for each in found if not each.allowed]
         hard = [] if self.permissive else [e for e in denials if not is_permissive(e.rule)]
         for finding in hard[:1] or denials or found[:1]:
@@ -161,6 +194,14 @@ class Gate:
                 raise Refused(ACCESS_DENIED, text)
             self.denials.remark(with_path(text, frame), finding)
 
+    def objection(self, sender: Client | None, receiver: Client, frame: Frame) -> str:
+        """What a sender (None: the bus) would be told of what may not reach this receiver."""
+        self.look(frame, sender is None and frame.reply_serial != 0, False)
+        found = explain.messages(self.standing(sender), self.standing(receiver), self.question)
+        denials = [each for each in found if not each.allowed] or found
+        what = f"Rejected {denials[0].about} message"
+        return complaint(what, len(denials[0].rules), sender, receiver, frame, False)
+
     def unasked(self, sender: Client, receiver: Client | None, frame: Frame) -> Refused:
         """A reply that nobody waits for: whatever the rules say, it has no handle to go on."""
         self.look(frame, False, False)
@@ -170,11 +211,45 @@ class Gate:
         self.denials.record(sender, with_path(text, frame), None)
         return Refused(ACCESS_DENIED, text)
 
+    # ---------------------------------------------------------------- the kernel's module
+
+    def mediate(
+        self, sender: Client, receiver: Client | None, frame: Frame, requested: bool
+    ) -> None:
+        """A message to one. Raises Refused: a bus that is permissive cannot change that."""
+        assert self.mediator is not None
+        text = self.mediator.refuses_sending(sender, receiver, frame, requested)
+        if text is not None:
+            self.denials.record(sender, with_path(text, frame), None, KERNEL)
+            raise Refused(ACCESS_DENIED, text)
+
+    def mediated(
+        self, sender: Client | None, receivers: list[Client], frame: Frame
+    ) -> list[Client]:
+        """Those of them whom the sender may reach; nobody is told. The bus may reach all."""
+        asked = self.mediator
+        if asked is None or sender is None:
+            return receivers
+        return [each for each in receivers if not asked.refuses_sending(sender, each, frame, False)]
+
+    def check_eavesdropping(self, client: Client) -> None:
+        """May it see what is addressed to others? Raises Refused."""
+        if self.mediator is not None:
+            self.refuse(client, self.mediator.refuses_eavesdropping(client))
+
+    def refuse(self, client: Client, text: str | None) -> None:
+        """Log what the module said, if that is no, and say it to the client."""
+        if text is not None:
+            self.denials.record(client, f"{text} ({client.who()})", None, KERNEL)
+            raise Refused(ACCESS_DENIED, text)
+
     # ----------------------------------------------------------------------- names
 
     def check_owning(self, client: Client, name: str) -> None:
         """May it own this name? Raises Refused."""
         assert client.access is not None  # it has said Hello
+        if self.mediator is not None:
+            self.refuse(client, self.mediator.refuses_owning(client, name))
         finding = explain.owning(client.access, name)
         if finding.allowed:
             return

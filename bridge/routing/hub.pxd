@@ -3,8 +3,10 @@ cimport cython
 from bridge.routing.client cimport Client
 from bridge.routing.gate cimport Gate
 from bridge.routing.match cimport Index
+from bridge.routing.monitors cimport Monitors
 from bridge.routing.names cimport Names
 from bridge.routing.replies cimport Replies
+from bridge.routing.tally cimport Tally
 from bridge.wire.frame cimport Frame
 from bus1.bus cimport Bus
 from bus1.peer cimport Peer
@@ -23,13 +25,19 @@ cdef class Hub:
     cdef readonly Names names
     cdef readonly Index matches
     cdef readonly Replies replies
+    cdef readonly Monitors monitors
+    cdef readonly Tally tally
     cdef readonly dict users
     cdef public object driver
+    cdef public object activation
     cdef public object reloader
     cdef public object cut_off
+    cdef public object process
     cdef public long long active
-    cdef readonly long long work
+    cdef public long long work
     cdef unsigned int last_serial
+    @cython.locals(found=list, client=Client)
+    cpdef show(self, Client sender, Client receiver, Frame frame)
     cpdef refuse(self, Client client, Frame frame, object refused)
     @cython.locals(
         last=Standing, passes=cython.bint, reached=list, asked=Py_ssize_t, client=Client

@@ -9,22 +9,27 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
-from bridge.routing.errors import Disconnect, Refused
+from bridge.routing.entry import Kind, connection, entry
+from bridge.routing.errors import ACCESS_DENIED, Disconnect, Refused
 from bridge.routing.gate import Gate
 from bridge.routing.match import Index
+from bridge.routing.monitors import Monitors
 from bridge.routing.names import Names, owned
-from bridge.routing.quotas import for_peer, for_user
+from bridge.routing.quotas import for_monitor, for_peer, for_user
 from bridge.routing.replies import Replies
+from bridge.routing.tally import Tally
+from bridge.routing.verbose import note
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
-from bridge.wire.protocol import DRIVER, ERROR
+from bridge.wire.protocol import DRIVER, DRIVER_PATH, ERROR, SIGNAL
 from bus1.bus import Bus
 from bus1.errors import Quota
 from bus1.transaction import multicast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from bridge.routing.rule import Rule
     from policy.configuration import Configuration
     from policy.policy import Policy
 
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 NOBODY: Final = 0xFFFFFFFF
 # How dbus-daemon addresses those who have not said Hello.
 NAMELESS: Final = ":not.active.yet"
+# The interface of the signal that tells a monitor what it missed.
+MONITOR: Final = "org.bus1.Monitor1"
 
 log = logging.getLogger("bus1.hub")
 
@@ -50,19 +57,43 @@ class Driver(Protocol):
         """Give up what a client leaves behind, and tell the others."""
 
 
+class Activation(Protocol):
+    """What is asked of those who start services."""
+
+    def take(self, sender: Client, frame: Frame) -> bool:
+        """Have a message wait for its receiver, which is being started. False: there is no
+        such service. Raises Refused."""
+
+
+class Process(Protocol):
+    """What is asked of the process that serves the bus, for those who count."""
+
+    def incomplete(self) -> int:
+        """How many have connected and not said Hello."""
+
+    def waiting(self, client: Client) -> tuple[int, int, int, int]:
+        """Bytes and descriptors that came from it and wait for the rest of their message, and
+        the most that did."""
+
+    def report(self) -> dict[str, object]:
+        """What people want to know of it."""
+
+
 class Hub:
     """One bus: its names, its match rules, its replies, its policy, its limits.
 
-    Who builds it sets `driver`; `reloader`, which the driver asks to read the configuration
-    anew; and `cut_off`, which ends a client's connection soon.
+    Who builds it sets `driver`; `activation`; `reloader`, which the driver asks to read the
+    configuration anew; `cut_off`, which ends a client's connection soon; and `process`.
 
     `work` counts what was done, in units of a message put into a queue (about 250 ns), so
     that nobody does too much in one turn.
     """
 
     driver: Driver
+    activation: Activation
     reloader: Any
     cut_off: "Callable[[Client], None]"
+    process: Process
 
     def __init__(
         self,
@@ -83,6 +114,8 @@ class Hub:
         self.names = Names()
         self.matches = Index()
         self.replies = Replies()
+        self.monitors = Monitors()
+        self.tally = Tally()
         self.users: dict[int | None, int] = {}
         self.active = 0
         self.work = 0
@@ -116,16 +149,38 @@ class Hub:
         """The client is gone: others hear of its names first, then of its missing replies."""
         if client.active():
             self.driver.left(client)
-            self.names.leave(client)
-            self.active -= 1
-            self.users[client.credentials.uid] -= 1
-            if not self.users[client.credentials.uid]:
-                del self.users[client.credentials.uid]
+            self.quit(client)
+        elif client.observing:
+            self.monitors.drop(client)
         self.peer.release([client.handle])
         client.peer.close()
         client.recent = client.right = None
         # Handles may still lead to the node: they need to know who it was, and no more.
         client.node.tag = client.number
+
+    def quit(self, client: Client) -> None:
+        """It takes no part in the bus any more."""
+        self.names.leave(client)
+        self.active -= 1
+        self.users[client.credentials.uid] -= 1
+        if not self.users[client.credentials.uid]:
+            del self.users[client.credentials.uid]
+
+    def observe(self, client: Client, rules: "Sequence[Rule]") -> None:
+        """The client has given up its names and becomes a monitor: all that others may send it
+        ends with its node, and those that wait for its replies hear that none will come."""
+        self.quit(client)
+        self.peer.release([client.handle])
+        client.node.tag = client.number  # those who have handles to it need to know who it was
+        client.peer.release([client.node, *client.peer.handles.values()])
+        client.number = -1
+        client.owed = client.routes = client.late = client.stale = None
+        client.recent = client.right = None
+        client.begin(self.peer)
+        client.observing = True
+        self.allot(client)
+        self.monitors.add(client, rules)
+        log.info("%s (%s) has become a monitor", client.unique, client.who())
 
     def adopt(self, configuration: "Configuration", policy: "Policy") -> None:
         """Another configuration holds from now on, for those who are there, too. What they
@@ -145,8 +200,8 @@ class Hub:
     def allot(self, client: Client) -> None:
         """Give the client the limits that hold for its user and for the names that it owns."""
         limits = self.gate.policy.allowances.of(client.credentials.uid, owned(client))
-        if limits is not client.limits:
-            client.peer.reset(for_peer(limits))
+        if limits is not client.limits or client.observing:
+            client.peer.reset(for_monitor(limits) if client.observing else for_peer(limits))
             client.allot(limits)
 
     def clients_of(self, uid: int | None) -> int:
@@ -162,9 +217,13 @@ class Hub:
 
     def tell(self, client: Client, frame: Frame) -> None:
         """A message of the bus to one client, if the policy says that it may have it. As with
-        the reference nobody overhears it."""
+        the reference only monitors see it besides."""
+        if self.monitors.watching:
+            self.show(None, client, frame)
         if client.number < 0 or self.gate.reaches(None, client, frame):
             self.hand(client, frame)
+        elif self.monitors.watching:
+            self.show_denial(None, client, frame)
 
     def hand(self, client: Client, frame: Frame) -> None:
         """A message to one client that no policy is asked about; dropped if that client is over
@@ -177,20 +236,22 @@ class Hub:
 
     def announce(self, frame: Frame) -> None:
         """A signal of the bus to all whose match rules want it."""
+        if self.monitors.watching:
+            self.show(None, None, frame)
         self.cast(None, self.matches.broadcast(frame, None), frame)
 
     def refuse(self, client: Client, frame: Frame, refused: Refused) -> None:
         """Answer a message with an error."""
         self.tell(client, self.error(client, frame.serial, refused.name, refused.text))
 
-    def error(self, client: Client, reply_serial: int, name: str, text: str) -> Frame:
-        """An error of the bus itself."""
+    def error(self, client: Client | None, reply_serial: int, name: str, text: str) -> Frame:
+        """An error of the bus to a client, or to itself: that one is only shown."""
         return build(
             ERROR,
             serial=self.serial(),
             reply_serial=reply_serial,
             error_name=name,
-            destination=client.unique or NAMELESS,
+            destination=DRIVER if client is None else client.unique or NAMELESS,
             signature="s",
             body=(text,),
         )
@@ -206,11 +267,17 @@ class Hub:
             if last is None or client.standing is not last:
                 passes = self.gate.reaches(sender, client, frame)
                 last = client.standing
+            if not passes and self.monitors.watching:
+                self.show_denial(sender, client, frame)
             if not passes and reached is None:
                 reached = receivers[:asked]
             elif passes and reached is not None:
                 reached.append(client)
-        self.send(sender, receivers if reached is None else reached, frame)
+        if reached is None:
+            reached = receivers
+        if self.gate.mediator is not None:
+            reached = self.gate.mediated(sender, reached, frame)
+        self.send(sender, reached, frame)
 
     def send(self, sender: Client | None, receivers: list[Client], frame: Frame) -> None:
         """One transaction to many. The rights are the match index's, the cost the sender's."""
@@ -223,13 +290,20 @@ class Hub:
             refused = multicast(
                 peer.queue, peer.user, nodes, frame, frame.size, frame.fds, frame.fd_count
             )
+            self.tally.copies += len(receivers)
             for node in refused or ():
                 slow: Any = node.tag
                 self.note_drop(slow, sender)
 
     def note_drop(self, client: Client, sender: Client | None) -> None:
-        """Log that a slow client lost a message: the 1st, 2nd, 4th, 8th, … of each client."""
+        """Log that a slow client lost a message: the 1st, 2nd, 4th, 8th, … of each client. A
+        monitor is told itself."""
+        if client.observing:
+            client.missed += 1
+            self.tally.missed += 1
+            return
         client.dropped += 1
+        self.tally.dropped += 1
         if is_power_of_two(client.dropped):
             names = " ".join([client.unique, *self.names.owned(client)])
             log.warning(
@@ -238,9 +312,53 @@ class Hub:
                 client.credentials,
                 client.dropped,
                 sender.unique if sender is not None else DRIVER,
+                extra=entry(
+                    Kind.DROPPED,
+                    connection(client),
+                    dropped=client.dropped,
+                    sender=sender.unique if sender is not None else DRIVER,
+                ),
             )
         if self.configuration.slow_receivers == "disconnect":
             self.cut_off(client)
+
+    # ---------------------------------------------------------------- to monitors
+
+    def show(self, sender: Client | None, receiver: Client | None, frame: Frame) -> None:
+        """Let the monitors see a message, at the bus's cost; and the log, if it is verbose."""
+        if self.monitors.verbose:
+            note(sender, receiver, frame)
+        found = self.monitors.find(frame, sender, receiver)
+        if len(found) == 1 and not frame.fd_count:
+            client = found[0]
+            try:
+                self.peer.send(client.handle, frame, frame.size)
+            except Quota:
+                self.note_drop(client, None)
+        elif found:
+            self.send(None, found, frame)
+
+    def show_denial(self, sender: Client | None, receiver: Client, frame: Frame) -> None:
+        """Somebody does not get a broadcast, or a message of the bus. The sender is not told,
+        but monitors see the error that it would have got."""
+        text = self.gate.objection(sender, receiver, frame)
+        self.show(None, sender, self.error(sender, frame.serial, ACCESS_DENIED, text))
+
+    def catch_up(self, monitor: Client) -> None:
+        """It has read what waited for it: tell it how much it has missed, and go on."""
+        count, monitor.missed = monitor.missed, 0
+        signal = build(
+            SIGNAL,
+            serial=self.serial(),
+            path=DRIVER_PATH,
+            interface=MONITOR,
+            member="Lost",
+            destination=monitor.unique,
+            signature="t",
+            body=(count,),
+        )
+        log.warning("%s (%s), a monitor, missed %d messages", monitor.unique, monitor.who(), count)
+        self.hand(monitor, signal)
 
 
 def payer(credentials: Credentials) -> int:

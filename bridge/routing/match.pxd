@@ -21,6 +21,8 @@ cdef class Bucket:
 @cython.final
 cdef class Index:
     cdef readonly long long count
+    cdef readonly long long most
+    cdef readonly long long most_of_one
     cdef readonly bint eavesdropping
     cdef readonly dict shapes
     cdef readonly list order

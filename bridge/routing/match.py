@@ -59,11 +59,12 @@ class Index:
 
     `senders` counts the rules by sender: a message asks only for its sender's names that
     some rule has. `naming` counts by unique name, and by client, the rules that have the name.
-    `stamp` marks the clients already found for a message.
+    `stamp` marks the clients already found for a message. `most` is the highest `count` so far,
+    `most_of_one` the most that one client ever had.
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.most = self.most_of_one = 0
         self.eavesdropping = False
         self.shapes: dict[tuple[object, ...], Shape] = {}
         self.order: list[Shape] = []
@@ -187,6 +188,9 @@ class Index:
             self.eavesdropping = True
         rules.append(rule)
         self.count += 1
+        client.most_rules = max(client.most_rules, len(rules))
+        self.most_of_one = max(self.most_of_one, len(rules))
+        self.most = max(self.most, self.count)
         if rule.places:
             self.depth = max(self.depth, (rule.places[-1] >> 2) + 1)
         if rule.sender is not None:

@@ -26,6 +26,9 @@ cdef class Names:
     cdef readonly dict clients
     cdef readonly dict table
     cdef readonly long long joined
+    cdef readonly long long places
+    cdef readonly long long most
+    cdef readonly long long most_of_one
     cpdef join(self, Client client)
     cpdef leave(self, Client client)
     cpdef Client client(self, long long number)
@@ -51,9 +54,11 @@ cdef class Names:
     cdef object _replace(self, Name name, Place place)
     @cython.locals(old=Client)
     cdef object _pass_on(self, Name name)
+    cdef _enter(self, Client client, Name name)
+    cdef _strike(self, Client client, Name name)
+    @cython.locals(held=cython.longlong)
+    cdef _count(self, Client client)
 
 @cython.locals(name=Name)
 cpdef list owned(Client client)
 cpdef bint owns(Client client, str text) except -1
-cdef _enter(Client client, Name name)
-cdef _strike(Client client, Name name)

@@ -91,12 +91,17 @@ class Name:
 
 
 class Names:
-    """The registry of one bus: its clients by number, its well-known names by text."""
+    """The registry of one bus: its clients by number, its well-known names by text.
+
+    `places` counts the unique names and all places in queues, the owners' among them; `most` is
+    the highest that was, `most_of_one` that of one client.
+    """
 
     def __init__(self) -> None:
         self.clients: dict[int, Client] = {}
         self.table: dict[str, Name] = {}
         self.joined = 0
+        self.places = self.most = self.most_of_one = 0
 
     # --------------------------------------------------------------- unique names
 
@@ -106,10 +111,12 @@ class Names:
         client.unique = f":1.{self.joined}"
         self.clients[self.joined] = client
         self.joined += 1
+        self._count(client)
 
     def leave(self, client: Client) -> None:
         """Its unique name is nobody's any more. Its well-known names are gone before (`drop`)."""
         del self.clients[client.number]
+        self.places -= 1
 
     # -------------------------------------------------------------------- look-ups
 
@@ -186,7 +193,7 @@ class Names:
         if name is None:
             name = Name(text, client, flags)
             self.table[text] = name
-            _enter(client, name)
+            self._enter(client, name)
             return PRIMARY_OWNER, Change(text, None, client)
         if name.owner is client:
             name.flags = flags
@@ -242,7 +249,7 @@ class Names:
         if place is None:
             place = Place(client, flags)
             name.insert(place, bool(flags & REPLACE_EXISTING))
-            _enter(client, name)
+            self._enter(client, name)
             return place
         place.flags = flags
         if flags & REPLACE_EXISTING:
@@ -256,7 +263,7 @@ class Names:
         if place is None:
             return False
         name.remove(place)
-        _strike(client, name)
+        self._strike(client, name)
         return True
 
     def _replace(self, name: Name, place: Place) -> Change:
@@ -265,7 +272,7 @@ class Names:
         name.promote(place)
         assert old is not None
         if flags & DO_NOT_QUEUE:
-            _strike(old, name)
+            self._strike(old, name)
         else:
             name.insert(Place(old, flags), True)
         return Change(name.text, old, place.client)
@@ -274,13 +281,45 @@ class Names:
         """The owner lets go: the next in line owns the name, or nobody."""
         old = name.owner
         assert old is not None
-        _strike(old, name)
+        self._strike(old, name)
         if name.waiting is None:
             name.owner = None
             del self.table[name.text]
         else:
             name.promote(name.waiting[0])
         return Change(name.text, old, name.owner)
+
+    # --------------------------------------------------------- the names of a client
+
+    def _enter(self, client: Client, name: Name) -> None:
+        """The name, owned or waited for, counts among the client's."""
+        if client.names is None:
+            client.names = []
+        client.names.append(name)
+        client.unsettle()
+        self._count(client)
+
+    def _strike(self, client: Client, name: Name) -> None:
+        """The name is none of the client's any more."""
+        names = client.names
+        if names is None:
+            return
+        client.unsettle()
+        if names[-1] is name:
+            names.pop()
+        else:
+            names.remove(name)
+        if not names:
+            client.names = None
+        self.places -= 1
+
+    def _count(self, client: Client) -> None:
+        """The client has one more."""
+        held = 1 if client.names is None else 1 + len(client.names)
+        self.places += 1
+        client.most_names = max(client.most_names, held)
+        self.most_of_one = max(self.most_of_one, held)
+        self.most = max(self.most, self.places)
 
 
 def owned(client: Client) -> list[str]:
@@ -295,25 +334,3 @@ def owned(client: Client) -> list[str]:
 def owns(client: Client, text: str) -> bool:
     """Is this one of the client's names, unique or well-known?"""
     return text == client.unique or text in owned(client)
-
-
-def _enter(client: Client, name: Name) -> None:
-    """The name, owned or waited for, counts among the client's."""
-    if client.names is None:
-        client.names = []
-    client.names.append(name)
-    client.unsettle()
-
-
-def _strike(client: Client, name: Name) -> None:
-    """The name is none of the client's any more."""
-    names = client.names
-    if names is None:
-        return
-    client.unsettle()
-    if names[-1] is name:
-        names.pop()
-    else:
-        names.remove(name)
-    if not names:
-        client.names = None

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any, Final
 
 from bridge.routing.client import Client
+from bridge.routing.entry import Kind, connection, entry
 from bridge.routing.errors import NO_REPLY
 from bridge.routing.hub import Hub, is_power_of_two
 from bridge.wire.frame import Frame
@@ -33,8 +34,12 @@ class Notices:
         policy keeps it from the client: then the notice is as one that comes late."""
         client.awaited -= 1
         frame = self.hub.error(client, notice.cookie, NO_REPLY, GONE)
+        if self.hub.monitors.watching:
+            self.hub.show(None, client, frame)
         if self.hub.gate.reaches(None, client, frame):
             return frame
+        if self.hub.monitors.watching:
+            self.hub.show_denial(None, client, frame)
         make_late(client, notice.cookie)
         return None
 
@@ -98,6 +103,12 @@ class Notices:
                 frame.sender(),
                 client.unique,
                 client.credentials,
+                extra=entry(
+                    Kind.DROPPED,
+                    connection(client),
+                    dropped=client.dropped,
+                    sender=frame.sender(),
+                ),
             )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from bus1 import quota
 from policy.limits import Limits
 
+MONITOR_BYTES: Final = 32 * 1024 * 1024  # who only looks on may not take much room
 SHARES: Final = 4  # connections of one user that can be full at the same time, at least
 
 
@@ -18,6 +19,17 @@ def for_peer(limits: Limits) -> quota.Limits:
         messages=limits.max_outgoing_messages,
         handles=limits.max_handles_per_connection,
         fds=min(limits.max_outgoing_unix_fds, most_open // (4 * SHARES)),
+    )
+
+
+def for_monitor(limits: Limits) -> quota.Limits:
+    """What may wait for one monitor."""
+    peer = for_peer(limits)
+    return quota.Limits(
+        bytes=min(peer.bytes, MONITOR_BYTES),
+        messages=peer.messages,
+        handles=peer.handles,
+        fds=peer.fds,
     )
 
 

@@ -28,20 +28,39 @@ class Router:
         self.names = hub.names
         self.matches = hub.matches
         self.replies = hub.replies
+        self.monitors = hub.monitors
+        self.tally = hub.tally
 
     def route(self, sender: Client, frame: Frame) -> None:
         """Take one message from a client. Raises Disconnect if the client cannot stay."""
         try:
             self.dispatch(sender, frame)
         except Refused as refused:
-            self.hub.work += 200  # REFUSAL: who and why takes 50 µs to say
-            self.hub.refuse(sender, frame, refused)
+            self.refuse(sender, frame, refused)
+
+    def resume(self, sender: Client, receiver: Client, frame: Frame) -> None:
+        """Take a message again that has waited for its receiver to be started."""
+        try:
+            self.deliver(sender, receiver, frame)
+        except Refused as refused:
+            self.refuse(sender, frame, refused)
+
+    def refuse(self, sender: Client, frame: Frame, refused: Refused) -> None:
+        """It goes nowhere: its sender hears why."""
+        self.hub.work += 200  # REFUSAL: who and why takes 50 µs to say
+        self.tally.refuse(frame, refused.name)
+        self.hub.refuse(sender, frame, refused)
 
     def dispatch(self, sender: Client, frame: Frame) -> None:
         """Whom is it for?
 
         Here and in `call` stand numbers where a name would be looked up for every message.
         """
+        self.tally.bytes += frame.size
+        if sender.number < 0 and sender.observing:
+            raise Disconnect("it is a monitor, and sent a message")
+        if self.monitors.watching:
+            self.show(sender, frame)
         if frame.kind > 4:  # SIGNAL
             if frame.destination() is not None:
                 raise unknown_type()
@@ -54,19 +73,44 @@ class Router:
                 self.undirected(sender, frame)
                 return
             if destination == DRIVER:
-                joined = sender.number >= 0
-                if joined:
-                    self.gate.check(sender, None, frame, False)
-                self.hub.work += 16
-                self.hub.driver.call(sender, frame)
-                if joined and self.matches.eavesdropping:
-                    self.overhear(sender, None, frame)  # what the bus refuses is not overheard
+                try:
+                    self.ask(sender, frame)
+                finally:
+                    if self.monitors.watching and frame.kind == SIGNAL and sender.number >= 0:
+                        self.hub.show(sender, None, frame)
                 return
             if sender.number < 0:
                 raise Disconnect("it sent a message to others before Hello")
             receiver = self.names.owner(destination)
         if receiver is None:
-            raise nobody(frame)
+            self.start(sender, frame)
+            return
+        self.deliver(sender, receiver, frame)
+
+    def ask(self, sender: Client, frame: Frame) -> None:
+        """To the bus itself. What comes of a signal, systemd's of a failure, is seen by monitors
+        before the signal, as with the reference."""
+        joined = sender.number >= 0
+        if joined:
+            self.gate.check(sender, None, frame, False)
+        self.hub.work += 16
+        self.tally.bus += 1
+        self.hub.driver.call(sender, frame)
+        if joined and self.matches.eavesdropping:
+            self.overhear(sender, None, frame)  # what the bus refuses is not overheard
+
+    def start(self, sender: Client, frame: Frame) -> None:
+        """Nobody has that name: a service may. As with the reference, monitors see what the bus
+        asks systemd before they see why."""
+        try:
+            if not self.hub.activation.take(sender, frame):
+                raise nobody(frame)
+        finally:
+            if self.monitors.watching:
+                self.hub.show(sender, None, frame)
+
+    def deliver(self, sender: Client, receiver: Client, frame: Frame) -> None:
+        """To the one whom it is for: at once, or when that one has been started."""
         if frame.kind == 1:  # CALL
             self.call(sender, receiver, frame)
         elif frame.kind == 4:  # SIGNAL
@@ -76,6 +120,29 @@ class Router:
         self.hub.work += 1
         if self.matches.eavesdropping:
             self.overhear(sender, receiver, frame)
+
+    def show(self, sender: Client, frame: Frame) -> None:
+        """Let the monitors see what a client sends, before anything comes of it. A call without
+        a destination stays between the client and the bus."""
+        receiver = self.addressee(sender, frame)
+        if receiver is None and frame.kind < 5 and not self.is_shown_now(sender, frame):
+            return
+        self.hub.show(sender, receiver, frame)
+
+    def is_shown_now(self, sender: Client, frame: Frame) -> bool:
+        """Is a message that no client gets by its name to be shown before it is handled? What
+        may start a service is shown by `start`, and signals to the bus by `dispatch`."""
+        destination = frame.destination()
+        if destination is None:
+            return frame.kind != CALL
+        return sender.number < 0 or (destination == DRIVER and frame.kind != SIGNAL)
+
+    def addressee(self, sender: Client, frame: Frame) -> Client | None:
+        """The client that has the name to which the message is addressed."""
+        if frame.destination_number >= 0 and sender.number >= 0:
+            return self.receiver(sender, frame.destination_number)
+        destination = frame.destination()
+        return None if destination in (None, DRIVER) else self.names.owner(destination)
 
     def receiver(self, sender: Client, number: int) -> Client | None:
         """The client with this number, if it is there."""
@@ -112,6 +179,7 @@ class Router:
         except Quota:
             raise full(sender, receiver, frame) from None
         self.replies.owe(sender, receiver, frame.serial, once)
+        self.tally.calls += 1
 
     def signal(self, sender: Client, receiver: Client, frame: Frame) -> None:
         """A unicast that nobody answers."""
@@ -123,6 +191,10 @@ class Router:
             sender.peer.send(right, frame, frame.size, frame.fds, frame.fd_count)
         except Quota:
             raise full(sender, receiver, frame) from None
+        if frame.kind == 1:  # CALL
+            self.tally.calls += 1
+        else:
+            self.tally.signals += 1
 
     def answer(self, sender: Client, receiver: Client, frame: Frame) -> None:
         """A reply: possible only on the handle that came with the call, and once."""
@@ -140,6 +212,7 @@ class Router:
         except Unknown:  # the call is still in the replier's own queue: it guessed the serial
             raise self.gate.unasked(sender, receiver, frame) from None
         self.replies.settle(receiver, sender, frame.reply_serial)
+        self.tally.replies += 1
 
     def is_awaited(self, sender: Client, receiver: Client, frame: Frame) -> bool:
         """Does it say, without being a reply, that it answers what the receiver waits for?"""
@@ -149,6 +222,7 @@ class Router:
 
     def broadcast(self, sender: Client, frame: Frame) -> None:
         """A signal to all whose match rules want it: one transaction, one stamp."""
+        self.tally.broadcasts += 1
         self.hub.cast(sender, self.matches.broadcast(frame, sender), frame)
 
     def overhear(self, sender: Client | None, receiver: Client | None, frame: Frame) -> None:

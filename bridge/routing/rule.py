@@ -80,6 +80,21 @@ class Rule:
             draft.take(key, value)
         return draft.rule()
 
+    def overhearing(self) -> "Rule":
+        """The same rule, about messages to others, too."""
+        return Rule(
+            self.kind,
+            interface=self.interface,
+            member=self.member,
+            path=self.path,
+            namespace=self.namespace,
+            sender=self.sender,
+            destination=self.destination,
+            eavesdrop=True,
+            places=self.places,
+            values=self.values,
+        )
+
     def __hash__(self) -> int:
         return self.digest
 

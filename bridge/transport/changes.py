@@ -12,7 +12,7 @@ from policy.limits import Limits
 
 # What is read only at the start, as by dbus-daemon.
 FIXED: Final = ("type", "user", "listen", "auth", "allow_anonymous", "fork", "keep_umask",
-                "syslog", "pidfile")  # fmt: skip
+                "syslog", "pidfile", "metrics")  # fmt: skip
 SHORT: Final = ("service_helper", "apparmor", "permissive", "connection_rate", "slow_receivers")
 LONG: Final = ("service_directories", "selinux")
 
@@ -24,6 +24,7 @@ def summary(old: Loaded, new: Loaded) -> str:
         files(old, new),
         counts("rules", rules(before), rules(now)),
         counts("quotas", before.quotas, now.quotas),
+        services(old, new),
         *limits(before.limits, now.limits),
         *(f"{name} {word(a)} -> {word(b)}" for name, a, b in others(SHORT, before, now)),
         *(f"{name} changed" for name, _, _ in others(LONG, before, now)),
@@ -64,6 +65,14 @@ def rules(configuration: Configuration) -> list[Hashable]:
         for section in configuration.policy
         for rule in section.rules
     ]
+
+
+def services(old: Loaded, new: Loaded) -> str:
+    """How many services came or went; if none did, of how many the files say something else."""
+    before, now = ({each.name: each for each in all_.services.all()} for all_ in (old, new))
+    changed = sum(now.get(name) != each for name, each in before.items())
+    said = f"{changed} service{'s'[: changed != 1]} changed" if changed else ""
+    return counts("services", sorted(before), sorted(now)) or said
 
 
 def counts(what: str, before: Iterable[Hashable], now: Iterable[Hashable]) -> str:

@@ -24,10 +24,13 @@ cdef class Connection:
     cdef Router router
     cdef Notices notices
     cdef Framer framer
+    cdef int most_fds
     cdef Peer peer
     cdef bint named
     cdef bint blocked
     cdef bint deaf
+    cdef bint patient
+    cdef bint collecting
     cdef bint partial
     cdef Py_ssize_t offset
     @cython.locals(count=cython.Py_ssize_t)
@@ -38,6 +41,7 @@ cdef class Connection:
     cpdef begin(self, bytes data)
     cdef attend(self, bytes data)
     cpdef flush(self)
+    cdef write_all(self)
     @cython.locals(frame=Frame, frames=list, count=cython.Py_ssize_t)
     cdef bint write(self) except -1
     @cython.locals(queue=Queue, message=Message, frames=list, place=cython.Py_ssize_t, most=cython.Py_ssize_t)

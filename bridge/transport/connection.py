@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.routing.client import Client
 from bridge.routing.errors import Disconnect
-from bridge.routing.hub import Hub
+from bridge.routing.hub import NAMELESS, Hub
 from bridge.routing.notices import Notices
 from bridge.routing.router import Router
 from bridge.transport.socket import BATCH, Truncated, receive, send
@@ -35,6 +35,8 @@ class Connection:
     Hello. `partial`: descriptors have come and the rest of their message has not.
     `resting`: whole messages wait here for the next turn, because this turn did enough.
     `ending`: nothing more will come, and what is queued is still to be written.
+    `patient`: it is a monitor's; `collecting`: its messages wait a moment for more, to be
+    written at once.
     """
 
     def __init__(self, server: "Server", fd: int, client: Client, framer: Framer) -> None:
@@ -47,6 +49,8 @@ class Connection:
         self.credentials = client.credentials
         self.peer: Peer = client.peer
         self.framer = framer
+        self.most_fds = 0
+        framer.stamp(NAMELESS)  # for monitors: nobody can pose as somebody before Hello
         self.offset = 0
         self.blocked = False
         self.deaf = False
@@ -54,6 +58,8 @@ class Connection:
         self.partial = False
         self.resting = False
         self.ending = False
+        self.patient = False
+        self.collecting = False
         self.closed = False
         self.peer.queue.reader = self
 
@@ -133,7 +139,13 @@ class Connection:
         if claimed and self.partial:
             self.server.watch_partial(self, False)
         self.partial = bool(self.framer.fds)
+        self.most_fds = max(self.most_fds, len(self.framer.fds))
         self.server.watch_partial(self, self.partial)
+
+    def waiting(self) -> tuple[int, int, int, int]:
+        """Bytes and descriptors that wait for the rest of their message, and the most that did."""
+        size, most = self.framer.kept()
+        return size, len(self.framer.fds), most, self.most_fds
 
     def end(self) -> None:
         """The other end sends no more. It may still read: it gets what is queued for it."""
@@ -145,9 +157,27 @@ class Connection:
     # --------------------------------------------------------------------- writing
 
     def flush(self) -> None:
-        """Write what the peer's queue holds, until it is empty or the kernel takes no more."""
+        """Write what the peer's queue holds; a monitor's not at once, so as not to take more of
+        the others' time than it has to."""
         if self.blocked or self.closed:
             return
+        if self.patient and not self.ending:
+            if not self.collecting:
+                self.collecting = True
+                self.server.collect(self)
+            return
+        self.patient = self.client.observing  # after it has heard that it is one
+        self.write_all()
+
+    def write_collected(self) -> None:
+        """The moment is over."""
+        self.collecting = False
+        if not self.blocked and not self.closed:
+            self.write_all()
+            flush_ready(self.hub.bus)
+
+    def write_all(self) -> None:
+        """Write until the queue is empty or the kernel takes no more."""
         try:
             while self.write():
                 pass
@@ -158,6 +188,8 @@ class Connection:
             self.server.drop(self, None)
         except Exception:
             self.server.blame_self(self)
+        if self.client.missed and not self.blocked and not self.closed:
+            self.hub.catch_up(self.client)
         if self.ending and (self.deaf or not self.blocked):
             self.server.drop(self, None)
 
@@ -227,7 +259,7 @@ class Connection:
             return
         self.blocked = False
         self.server.stop_waiting(self)
-        self.flush()
+        self.write_all()
         flush_ready(self.hub.bus)
 
     # ------------------------------------------------------------------------- end

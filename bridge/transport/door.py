@@ -5,9 +5,11 @@ import errno
 import logging
 import os
 import socket
+from collections import Counter
 from typing import TYPE_CHECKING, Final, final
 
 from bridge.routing.credentials import Credentials, is_trusted
+from bridge.routing.entry import Kind, entry, process
 from bridge.routing.hub import is_power_of_two
 from bridge.transport.deadlines import Deadlines
 from bridge.transport.handshake import Handshake
@@ -43,6 +45,7 @@ class Door:
         self.doorkeeper = Doorkeeper(configuration.connection_rate)
         self.listening = False
         self.refused = 0
+        self.failures: Counter[str] = Counter()  # who was not let in, by why
         self.spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
 
     def open(self) -> None:
@@ -75,6 +78,10 @@ class Door:
         self.doorkeeper.adopt(configuration.connection_rate)
         self.crowd()
         self.open()
+
+    def addresses(self) -> str:
+        """Where clients find it."""
+        return ";".join(listener.address for listener in self.listeners)
 
     # ------------------------------------------------------------------- accepting
 
@@ -111,6 +118,7 @@ class Door:
             accepted.close()
             return
         if self.comes_too_often(credentials) or self.crowds_out(credentials):
+            self.failures["too many"] += 1
             accepted.close()
             return
         accepted.setblocking(False)
@@ -132,7 +140,12 @@ class Door:
             return False
         count = self.doorkeeper.refuses(credentials.uid, self.loop.time())
         if count and is_power_of_two(count):
-            log.warning("Refusing a connection, they come too often: %s (%d)", credentials, count)
+            log.warning(
+                "Refusing a connection, they come too often: %s (%d)",
+                credentials,
+                count,
+                extra=entry(Kind.TURNED_AWAY, process(credentials), refused=count),
+            )
         return count > 0
 
     def crowds_out(self, credentials: Credentials) -> bool:
@@ -147,7 +160,11 @@ class Door:
         own = sum(there[fd].credentials.uid == credentials.uid for fd in self.incomplete)
         if own < self.most - len(self.incomplete):
             return False
-        log.warning("Refusing one more connection that may be only trying: %s", credentials)
+        log.warning(
+            "Refusing one more connection that may be only trying: %s",
+            credentials,
+            extra=entry(Kind.TURNED_AWAY, process(credentials)),
+        )
         return True
 
     def is_trusted(self, uid: int | None) -> bool:
@@ -157,8 +174,14 @@ class Door:
     def turn_away(self, listener: Listener, error: OSError) -> None:
         """No descriptor is free: use the spare one to hang up, or the loop would spin."""
         self.refused += 1
+        self.failures["descriptors"] += 1
         if is_power_of_two(self.refused):
-            log.error("Cannot accept connections (%d so far): %s", self.refused, error.strerror)
+            log.error(
+                "Cannot accept connections (%d so far): %s",
+                self.refused,
+                error.strerror,
+                extra=entry(Kind.TURNED_AWAY, refused=self.refused, reason=error.strerror),
+            )
         if self.spare >= 0:
             os.close(self.spare)
             self.spare = -1

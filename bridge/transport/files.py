@@ -9,23 +9,30 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+from bridge.activation.directory import ENDING, stamp
+from bridge.activation.service import Services
 from policy.configuration import Configuration
 from policy.files.draft import FORMS
 
-# Of a directory, what counts in it: names of files, or ANY_FILE for all that have a form.
+# Of a directory, what counts in it: names of files, or ANY_FILE for all that have a form, and
+# ANY_SERVICE for all service files.
 Places = dict[str, set[str]]
 # Of a file, which one it is and when it was written; of a directory, the files in it.
 Stamps = dict[str, tuple[object, ...]]
 
 ANY_FILE: Final = "*"
+ANY_SERVICE: Final = "*" + ENDING
+ENDINGS: Final = {ANY_FILE: FORMS, ANY_SERVICE: (ENDING,)}
+NO_SERVICES: Final = Services()
 MOST_LINKS: Final = 40  # as many as the kernel follows (path_resolution(7))
 
 
-def places(configuration: Configuration) -> Places:
+def places(configuration: Configuration, services: Services = NO_SERVICES) -> Places:
     """All directories in which something can happen that concerns the configuration.
 
-    They are those of its files, those where one more file would count, and those of all links
-    on the way there. Of what is missing it is the nearest directory that is there.
+    They are those of its files, those where one more file would count, those of services, and
+    those of all links on the way there. Of what is missing it is the nearest directory that is
+    there.
     """
     found: Places = {}
 
@@ -33,14 +40,20 @@ def places(configuration: Configuration) -> Places:
         for directory, name in steps(path):
             found.setdefault(directory, set()).add(name)
 
-    for directory in configuration.directories:
+    def follow_all(directory: str, any_of_them: str) -> None:
         follow(directory)
-        names = files_in(directory)
+        names = files_in(directory, ENDINGS[any_of_them])
         if names is not None:
-            found.setdefault(os.path.realpath(directory), set()).add(ANY_FILE)
+            found.setdefault(os.path.realpath(directory), set()).add(any_of_them)
             for path in [os.path.join(directory, name) for name in names]:
                 if os.path.islink(path):  # else it counts as any file of the directory
                     follow(path)
+
+    for directory in configuration.directories:
+        follow_all(directory, ANY_FILE)
+    for each in services.directories:
+        if each.watched:
+            follow_all(each.path, ANY_SERVICE)
     for source in configuration.sources:
         if os.path.dirname(source) not in configuration.directories:
             follow(source)
@@ -83,17 +96,18 @@ def link(path: str) -> str | None:
         return None
 
 
-def files_in(directory: str) -> tuple[str, ...] | None:
+def files_in(directory: str, endings: tuple[str, ...] = FORMS) -> tuple[str, ...] | None:
     """The names in a directory that count there, sorted; None if it cannot be read."""
     try:
-        return tuple(sorted(name for name in os.listdir(directory) if name.endswith(FORMS)))
+        return tuple(sorted(name for name in os.listdir(directory) if name.endswith(endings)))
     except OSError:
         return None
 
 
-def stamps(configuration: Configuration) -> Stamps:
+def stamps(configuration: Configuration, services: Services = NO_SERVICES) -> Stamps:
     """How the files and directories look now: the same again if nothing has happened."""
     found: Stamps = {path: files_in(path) or () for path in configuration.directories}
+    found |= {each.path: stamp(each.path) for each in services.directories if each.watched}
     for path in configuration.sources:
         found[path] = ()
         with suppress(OSError):

@@ -36,6 +36,8 @@ class Handshake:
         try:
             self.read()
         except (AuthFailed, Disconnect) as broken:
+            why = "authentication" if isinstance(broken, AuthFailed) else "policy"
+            self.server.door.failures[why] += 1
             self.server.drop(self, str(broken))
         except BlockingIOError:
             pass

@@ -1,4 +1,4 @@
-"""Listening sockets, made here or handed over by the service manager, who is told of it.
+"""Listening sockets, made here or handed over by the service manager.
 
 It knows nothing of messages or of the event loop; it has done its work before that begins.
 """
@@ -15,6 +15,9 @@ from typing import Final, final
 from bridge.wire.address import Kind, ListenAddress, Unreachable, listen_address, parse
 
 FIRST_INHERITED: Final = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
+FOR_ALL: Final = 0o777  # who may connect is for the bus to decide
+FOR_METRICS: Final = 0o660
+METRICS: Final = "metrics"  # FileDescriptorName= of the sockets that are not for clients
 BACKLOG: Final = 4096  # as many as the kernel allows (SOMAXCONN; it cuts what is too much)
 
 
@@ -67,9 +70,10 @@ def listen(addresses: str, environment: MutableMapping[str, str]) -> list[Listen
     raise StartError(str(first))
 
 
-def bind(place: ListenAddress) -> Listener:
+def bind(place: ListenAddress, mode: int = FOR_ALL) -> Listener:
     """A socket of our own."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    os.fchmod(listener.fileno(), mode)  # no moment in which it has more
     is_file = place.kind is Kind.PATH
     name = os.fsencode(place.value)
     try:
@@ -77,14 +81,27 @@ def bind(place: ListenAddress) -> Listener:
             remove_socket(place.value)
         listener.bind(name if is_file else b"\0" + name)
         listener.listen(BACKLOG)
-        if is_file:  # who may connect is for the bus to decide
-            os.chmod(place.value, 0o777)
+        if is_file:  # whatever the umask is
+            os.chmod(place.value, mode)
         file = fingerprint(place.value) if is_file else None
     except OSError as error:
         listener.close()
         raise StartError(f'Failed to bind socket "{place.value}": {error.strerror}') from None
     guid = new_guid()
     return Listener(listener, place.connectable(guid), guid, file)
+
+
+def listen_for_metrics(path: str | None, environment: Mapping[str, str]) -> tuple[Listener, ...]:
+    """The sockets where the bus is counted: those that were handed over for it, and the one that
+    the configuration names. Raises StartError."""
+    names = environment.get("LISTEN_FDNAMES", "").split(":")
+    fds = read_inherited(environment) if METRICS in names else {}
+    listeners = [adopt(fd) for fd, name in fds.items() if name == METRICS]
+    if path is not None:
+        with suppress(OSError):  # then it cannot be bound, either, and that is said
+            os.makedirs(os.path.dirname(path) or ".", mode=0o755, exist_ok=True)
+        listeners.append(bind(ListenAddress(Kind.PATH, path), FOR_METRICS))
+    return tuple(listeners)
 
 
 def remove_socket(path: str) -> None:
@@ -111,20 +128,27 @@ def new_guid() -> str:
 
 def inherited(environment: MutableMapping[str, str]) -> list[Listener]:
     """The listening sockets that systemd handed over. Raises StartError if there are none."""
-    fds = take_inherited(environment)
+    fds = [fd for fd, name in take_inherited(environment).items() if name != METRICS]
     if not fds:
         raise StartError("No socket received.")
     return [adopt(fd) for fd in fds]
 
 
 def take_inherited(environment: MutableMapping[str, str]) -> dict[int, str]:
-    """Descriptors handed over to this process, each with its name; see sd_listen_fds(3).
+    """What was handed over. Our children must not take it for theirs: the variables go."""
+    try:
+        return read_inherited(environment)
+    finally:
+        for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+            environment.pop(name, None)
 
-    Our children must not take them for theirs: the variables go, the descriptors close on exec.
-    """
-    pid = environment.pop("LISTEN_PID", "")
-    count = environment.pop("LISTEN_FDS", "")
-    names = environment.pop("LISTEN_FDNAMES", "")
+
+def read_inherited(environment: Mapping[str, str]) -> dict[int, str]:
+    """Descriptors handed over to this process, each with its name; see sd_listen_fds(3). From now
+    on they close on exec."""
+    pid = environment.get("LISTEN_PID", "")
+    count = environment.get("LISTEN_FDS", "")
+    names = environment.get("LISTEN_FDNAMES", "")
     if pid != str(os.getpid()):
         return {}
     if not (count.isascii() and count.isdecimal()):
@@ -160,13 +184,3 @@ def adopt(fd: int) -> Listener:
     )
     guid = new_guid()
     return Listener(listener, place.connectable(guid), guid)
-
-
-def notify(state: str, environment: Mapping[str, str]) -> None:
-    """Tell the service manager, if there is one that wants to know; see sd_notify(3)."""
-    name = environment.get("NOTIFY_SOCKET", "")
-    if not name.startswith(("/", "@")):
-        return
-    where = os.fsencode(name)
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.sendto(state.encode(), b"\0" + where[1:] if name[0] == "@" else where)

@@ -8,6 +8,7 @@ import resource
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from typing import Final
 
 from bridge.transport.launch import StartError
@@ -16,6 +17,21 @@ LAST_STANDARD: Final = 2  # stdin, stdout, stderr
 ENOUGH_FDS: Final = 65536  # as many as dbus-daemon gives itself, if it may
 HELD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BACKGROUND_UMASK: Final = 0o022  # as dbus-daemon's
+
+# Soft and hard, as whoever started us had them when this was imported: services that we start get
+# them back, since select(2) takes no descriptor above 1023.
+INHERITED_FD_LIMIT: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+@cache
+def program_version() -> str:
+    """The version of this program. What it takes to know is slow to import."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("bus1")
+    except PackageNotFoundError:
+        return "not-installed"
 
 
 def open_standard_fds() -> None:

@@ -15,9 +15,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, final
 
+from bridge.driver.announce import services_changed
+from bridge.routing.entry import Kind, entry
 from bridge.transport.connection import flush_ready
 from bridge.transport.files import Stamps, places, stamps
-from bridge.transport.launch import notify
+from bridge.transport.manager import SERVING
 from bridge.transport.settings import Loaded, load, reason
 from bridge.transport.watch import Watch
 from policy.configuration import ConfigError
@@ -74,6 +76,9 @@ class Reloader:
         self.resting: TimerHandle | None = None
         self.since = 0.0
         self.ended = False
+        self.read_at = time.time()  # what is in force
+        self.wrong: str | None = None  # with what was read last
+        self.outcomes: Counter[str] = Counter(success=0, failure=0)
 
     def start(self) -> None:
         """Clients are served: watch the files from now on."""
@@ -121,8 +126,7 @@ class Reloader:
         if self.timer is not None:  # what has been seen of the files is read now
             self.timer.cancel()
             self.timer = None
-        now = time.monotonic_ns() // 1000
-        notify(f"RELOADING=1\nMONOTONIC_USEC={now}", os.environ)
+        self.server.manager.reloading()
         self.aside(self.read, lambda found: self.finish(asked, found))
 
     def read(self) -> Found:
@@ -140,7 +144,7 @@ class Reloader:
             loaded = load(self.server.settings.read)
             if wrong := hidden(before.configuration, loaded.configuration):
                 return Found(wrong=wrong, stale=self.follow(before, None))
-            warnings = [*map(str, loaded.complaints), *fixed(start, loaded.configuration)]
+            warnings = [*loaded.complaints, *fixed(start, loaded.configuration)]
             said = summary(before, loaded)
         except (ConfigError, OSError) as error:
             return Found(wrong=reason(error), stale=self.follow(before, None))
@@ -153,9 +157,10 @@ class Reloader:
         """In the thread: watch the files. Do they look otherwise now than they were seen (None:
         than before that)?"""
         try:
-            before = stamps(loaded.configuration) if seen is None else seen
-            self.watch.follow(places(loaded.configuration))
-            return stamps(loaded.configuration) != before
+            files = loaded.configuration, loaded.services
+            before = stamps(*files) if seen is None else seen
+            self.watch.follow(places(*files))
+            return stamps(*files) != before
         except Exception:
             log.exception("An error of the bus itself, when it began to watch its files")
             return False
@@ -163,9 +168,14 @@ class Reloader:
     def finish(self, asked: list[Done], found: Found) -> None:
         """The one step in which the configuration changes, if it does; and the answers."""
         wrong = found.wrong if found.loaded is None else self.adopt(found.loaded, found)
+        self.wrong = wrong
+        self.outcomes["success" if wrong is None else "failure"] += 1
         if wrong is not None:
-            log.error("Unable to reload configuration: %s", wrong)
-        notify("READY=1", os.environ)
+            extra = entry(Kind.NOT_RELOADED, reason=wrong)
+            log.error("Unable to reload configuration: %s", wrong, extra=extra)
+        status = SERVING if wrong is None else f"Not reloaded: {wrong}"
+        self.server.manager.ready(status)
+        services_changed(self.server.hub)
         for done in asked:
             try:
                 done(wrong)
@@ -178,6 +188,7 @@ class Reloader:
     def adopt(self, loaded: Loaded, found: Found) -> str | None:
         """Another configuration is in force, and the log says what is other."""
         self.loaded = loaded
+        self.read_at = time.time()
         for text in found.warnings:
             log.warning("%s", text)
         try:
@@ -185,7 +196,8 @@ class Reloader:
         except Exception as error:
             log.exception("An error of the bus itself, when its configuration changed")
             return f"an error of the bus itself: {error!r}"
-        log.info("Reloaded configuration: %s", found.summary)
+        extra = entry(Kind.RELOADED, changes=found.summary)
+        log.info("Reloaded configuration: %s", found.summary, extra=extra)
         return None
 
     def rested(self) -> None:

@@ -6,30 +6,41 @@ It decides nothing about messages: connections read and write, the router routes
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import Callable
 from typing import Any, Final, final
 
 import uvloop
 
+from bridge.activation.activation import Activation
+from bridge.activation.environment import Environment
 from bridge.driver.driver import Driver
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
+from bridge.routing.entry import LIFECYCLE, Kind, entry, process
+from bridge.routing.entry import connection as known
 from bridge.routing.errors import Disconnect
 from bridge.routing.hub import Hub
 from bridge.routing.notices import Notices
 from bridge.routing.quotas import for_peer, for_user
 from bridge.routing.router import Router
+from bridge.transport.children import Children
 from bridge.transport.connection import Connection, flush_ready
 from bridge.transport.deadlines import Deadlines
 from bridge.transport.door import Door
 from bridge.transport.handshake import Handshake
 from bridge.transport.hangups import Hangups
 from bridge.transport.identity import ourselves
+from bridge.transport.lag import Lag
 from bridge.transport.launch import Listener
+from bridge.transport.manager import Manager
+from bridge.transport.metrics import Metrics
 from bridge.transport.process import release_signals
 from bridge.transport.reload import Reloader, nobody
+from bridge.transport.report import Report
 from bridge.transport.settings import Loaded, Settings
+from bridge.transport.workshop import Workshop
 from bridge.wire.frame import Framer
 from bridge.wire.sasl import Sasl
 from bus1.bus import Bus
@@ -37,21 +48,21 @@ from bus1.bus import Bus
 Awaited = tuple[int, Client, int]  # the caller's number, the callee, the call's serial
 
 log = logging.getLogger("bus1.server")
+lifecycle = logging.getLogger(LIFECYCLE)
 
 READS: Final = 16  # of one connection in one go, at its end
+MOMENT: Final = 0.002  # seconds that a monitor's messages may wait for more
 
 
 def run(
     settings: Settings,
     listeners: list[Listener],
     ready: Callable[[], None],
-    stopping: Callable[[], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT: `ready` is called when clients are being served, and
-    `stopping` when that ends, before anything is closed."""
+    """Serve until SIGTERM or SIGINT: `ready` is called when clients are being served."""
     loop = uvloop.new_event_loop()
     try:
-        loop.run_until_complete(serve(loop, settings, listeners, ready, stopping))
+        loop.run_until_complete(serve(loop, settings, listeners, ready))
     finally:
         loop.close()
 
@@ -61,21 +72,30 @@ async def serve(
     settings: Settings,
     listeners: list[Listener],
     ready: Callable[[], None],
-    stopping: Callable[[], None],
 ) -> None:
     """A coroutine, because the loop must run before the signals are handled: uvloop loses
     those that come in between, and one may come as soon as somebody has read the address."""
     ended = asyncio.Event()
+    why: list[str] = []
     server = Server(loop, settings, listeners)
+
+    def end(number: signal.Signals) -> None:
+        why.append(number.name)
+        ended.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+        loop.add_signal_handler(number, end, number)
     loop.add_signal_handler(signal.SIGHUP, server.reloader.request, nobody)
     server.start()
     release_signals()
     ready()
+    server.manager.ready()
+    server.say(Kind.SERVING, f"Serving clients at {server.door.addresses()}")
+    server.manager.live(loop.call_later)
     server.reloader.start()
     await ended.wait()
-    stopping()
+    server.manager.stopping()
+    server.say(Kind.ENDING, f"Ending, as {why[0]} wants")
     server.stop()
 
 
@@ -95,12 +115,27 @@ class Server:
         self.credentials = ourselves()
         self.bus = Bus(limits=for_user(limits), peer_limits=for_peer(limits))
         self.hub = Hub(self.bus, configuration, policy, self.credentials, settings.guid)
+        self.hub.gate.mediator = settings.mediator
         self.router = Router(self.hub)
         self.notices = Notices(self.hub)
+        self.manager = Manager(os.environ)
         self.reloader = Reloader(self)
         self.hub.driver = Driver(self.hub)
+        self.children = Children(loop, settings.journal)
+        self.activation = Activation(
+            self.hub,
+            self.router.resume,
+            Workshop(loop, self.children, self.flush),
+            settings.loaded.services,
+            Environment(settings.environment, settings.address),
+            settings.systemd_activation,
+        )
+        self.hub.activation = self.activation
         self.hub.reloader = self.reloader
         self.hub.cut_off = self.cut_off
+        self.hub.process = Report(self)
+        self.metrics: Metrics | None = None
+        self.lag = Lag(loop)
         self.connections: dict[int, Handshake | Connection] = {}
         self.hangups = Hangups(loop, self.hung_up)
         self.door = Door(self, listeners)
@@ -117,19 +152,43 @@ class Server:
         gc.freeze()
         gc.set_threshold(100_000, 20, 20)
         self.door.open()
+        if self.settings.metrics:
+            self.count()
+
+    def count(self) -> None:
+        """Tell in numbers what happens. What that takes is imported only if somebody wants it."""
+        from bridge.transport.families import Families
+
+        self.lag.start()
+        self.metrics = Metrics(self.loop, self.settings.metrics, Families(self, self.lag).expose)
+        self.metrics.start()
 
     def stop(self) -> None:
         """Hang up on everybody, remove the sockets. Nobody is left to be told anything."""
         self.door.stop()
         self.reloader.stop()
+        for connection in list(self.connections.values()):
+            if isinstance(connection, Connection):
+                connection.write_collected()
         for connection in self.connections.values():
             self.loop.remove_reader(connection.fd)
             self.loop.remove_writer(connection.fd)
             connection.hang_up()
         self.connections.clear()
         self.hangups.stop()
+        self.lag.stop()
+        if self.metrics is not None:
+            self.metrics.stop()
         self.partial.stop()
         self.limit_replies(None)
+        self.manager.close()
+        self.activation.stop()
+        self.children.stop()
+
+    def say(self, kind: Kind, text: str) -> None:
+        """Log what is to be in the system's log and is no news for who started the bus."""
+        fields = {"clients": self.hub.active, "address": self.door.addresses()}
+        lifecycle.info("%s", text, extra=entry(kind, guid=self.settings.guid, **fields))
 
     def adopt(self, loaded: Loaded) -> None:
         """Another configuration holds. Who is connected stays, and keeps its names; the limits
@@ -137,6 +196,7 @@ class Server:
         self.limits = loaded.configuration.limits
         self.policy = loaded.policy
         self.hub.adopt(loaded.configuration, loaded.policy)
+        self.activation.services = loaded.services
         for connection in self.connections.values():
             if isinstance(connection, Connection):
                 self.hub.allot(connection.client)
@@ -214,6 +274,10 @@ class Server:
         """It has more to do than one may do in one turn of the loop."""
         self.loop.call_soon(connection.resume)
 
+    def collect(self, connection: Connection) -> None:
+        """Have it write what is there in a moment."""
+        self.loop.call_later(MOMENT, connection.write_collected)
+
     # -------------------------------------------------------------- their ends
 
     def hung_up(self, fd: int) -> None:
@@ -246,6 +310,7 @@ class Server:
 
     def too_slow(self, fd: int) -> None:
         """auth_timeout: it connected, and never said Hello."""
+        self.door.failures["timeout"] += 1
         self.end(fd, f"it did not authenticate within {self.limits.auth_timeout} ms")
 
     def fds_pending(self, fd: int) -> None:
@@ -258,6 +323,10 @@ class Server:
         self.notices.expire(*call)
         flush_ready(self.bus)
 
+    def flush(self) -> None:
+        """Write what was sent by what happened by itself."""
+        flush_ready(self.bus)
+
     def end(self, fd: int, reason: str) -> None:
         """Something that the loop finds out by itself: others may have to be told."""
         self.drop(self.connections[fd], reason)
@@ -268,7 +337,8 @@ class Server:
         if self.connections.get(connection.fd) is not connection:
             return  # it has ended already
         if reason is not None:
-            log.warning("Disconnecting %s: %s", connection, reason)
+            extra = ending(connection, reason)
+            log.warning("Disconnecting %s: %s", connection, reason, extra=extra)
         del self.connections[connection.fd]
         self.loop.remove_reader(connection.fd)
         self.loop.remove_writer(connection.fd)
@@ -282,5 +352,13 @@ class Server:
 
     def blame_self(self, connection: Handshake | Connection) -> None:
         """An exception that should not be: the connection that met it ends, the bus goes on."""
-        log.exception("Disconnecting %s after an error of the bus itself", connection)
+        why = "an error of the bus itself"
+        log.exception("Disconnecting %s after %s", connection, why, extra=ending(connection, why))
         self.drop(connection, None)
+
+
+def ending(connection: Handshake | Connection, reason: str) -> dict[str, Any]:
+    """What the log is to say in fields of who is disconnected, and why."""
+    if isinstance(connection, Connection):
+        return entry(Kind.DISCONNECTED, known(connection.client), reason=reason)
+    return entry(Kind.DISCONNECTED, process(connection.credentials), reason=reason)

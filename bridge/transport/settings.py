@@ -1,11 +1,16 @@
 """What the server is told when it starts, and what it reads again at each reload."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, final
 
+from bridge.activation import directories
+from bridge.activation.service import Services
+from bridge.routing.mediator import Mediator
 from bridge.transport.files import Stamps, stamps
-from policy.configuration import Complaint, ConfigError, Configuration
+from bridge.transport.launch import Listener
+from policy.configuration import ConfigError, Configuration
 from policy.people import People
 from policy.policy import Policy
 
@@ -17,15 +22,17 @@ LONGEST: Final = 2000  # characters that are said of what is wrong; files may sa
 @final
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration and its policy, and what its files looked like when they were read.
+    """A configuration, its policy and services, and how its files looked when they were read.
 
-    `complaints` is all that has no effect here, unknown users included.
+    `complaints` is all that has no effect here, unknown users and broken service files included:
+    lines for the log.
     """
 
     configuration: Configuration
     policy: Policy
-    complaints: tuple[Complaint, ...]
+    complaints: tuple[str, ...]
     stamps: Stamps
+    services: Services
 
 
 @final
@@ -33,22 +40,37 @@ class Loaded:
 class Settings:
     """One bus: its configuration, how to read that again, and the id by which clients know it.
 
-    `root` is the file that was named on the command line, if there was one.
+    `root` is the file that was named on the command line, if there was one; `address` is where
+    clients find the bus. For services: `environment` is that with which its process was started,
+    `systemd_activation` is that option, `journal` is where the journal takes what they print, if
+    it is to. `metrics` are the sockets where the bus is counted. `mediator` is the security
+    module of the kernel that is asked about messages and names, if there is one.
     """
 
     loaded: Loaded
     read: Read
     guid: str
     root: str | None = None
+    address: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    systemd_activation: bool = False
+    journal: str | None = None
+    metrics: tuple[Listener, ...] = ()
+    mediator: Mediator | None = None
 
 
 def load(read: Read) -> Loaded:
-    """Read the files and look up the users: it may take long. Raises ConfigError, OSError."""
+    """Read all files and look up the users: it may take long. Raises ConfigError, OSError."""
     configuration = read()
     people = People()
     policy = Policy(configuration, people)
-    complaints = (*configuration.complaints, *people.complaints)
-    return Loaded(configuration, policy, complaints, stamps(configuration))
+    services = directories.read(configuration, os.environ)
+    complaints = (
+        *map(str, (*configuration.complaints, *people.complaints)),
+        *map(one_line, services.complaints),
+    )
+    seen = stamps(configuration) | services.stamps()
+    return Loaded(configuration, policy, complaints, seen, services)
 
 
 def reason(error: ConfigError | OSError) -> str:
@@ -57,4 +79,9 @@ def reason(error: ConfigError | OSError) -> str:
         text = f'Failed to open "{error.filename}": {error.strerror}'
     else:
         text = str(error)
+    return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """As the log may have it, whatever stands in files and in their names."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[:LONGEST])

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final, final
 
-from bridge.transport.files import ANY_FILE, Places
-from policy.files.draft import FORMS
+from bridge.transport.files import ENDINGS, Places
 
 # inotify(7)
 ATTRIB, CLOSE_WRITE, MOVED_FROM, MOVED_TO = 0x4, 0x8, 0x40, 0x80
@@ -89,7 +88,8 @@ class Watch:
         wanted = self.names.get(number, set())
         if mask & ITSELF:
             return bool(wanted)
-        return name in wanted or (ANY_FILE in wanted and name.endswith(FORMS))
+        endings = [ENDINGS[each] for each in wanted & ENDINGS.keys()]
+        return name in wanted or any(map(name.endswith, endings))
 
     def close(self) -> None:
         """Watch no more."""

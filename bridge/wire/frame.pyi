@@ -75,6 +75,8 @@ class Framer:
         """What a socket would have brought."""
     def take(self) -> Frame | None:
         """The next whole message, or None. Raises BadMessage."""
+    def kept(self) -> tuple[int, int]:
+        """How many bytes wait for the rest of their message, and how many did at most so far."""
     def settle(self) -> None:
         """Keep what is left of a partial message in memory of our own; idle, own nothing."""
     def close(self) -> None:

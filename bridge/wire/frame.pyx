@@ -258,6 +258,10 @@ cdef class Framer:
         intake.took(total, memory != NULL)
         return frame
 
+    def kept(self):
+        """How many bytes wait for the rest of their message, and how many did at most so far."""
+        return self.intake.end - self.intake.at, self.intake.most
+
     cpdef settle(self):
         """Keep what is left of a partial message in memory of our own; idle, we own nothing."""
         self.intake.settle()

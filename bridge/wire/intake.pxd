@@ -12,6 +12,7 @@ cdef class Intake:
     cdef Py_ssize_t end
     cdef Py_ssize_t expected  # the length of the first message, if known and not all there; else 0
     cdef unsigned char *own  # memory of our own, or NULL
+    cdef Py_ssize_t most  # bytes that were kept here until the rest of their message came
     cdef Py_ssize_t capacity  # of our own memory behind FRONT free bytes; 0: it has no such room
     cdef unsigned char *space(self, Py_ssize_t *size) except NULL
     cdef int filled(self, Py_ssize_t count) except -1

@@ -64,6 +64,7 @@ cdef class Intake:
         """A message was taken from the front; `moved`: with our memory."""
         if moved:
             self.own = NULL
+            self.most = max(self.most, count)
         self.at += count
         self.expected = 0
         if self.at == self.end:
@@ -75,6 +76,7 @@ cdef class Intake:
         cdef unsigned char *memory
         if holder != <void *>self:
             return 0
+        self.most = max(self.most, left)
         if self.expected > BIG and left < self.expected:
             return self.enlarge(min(self.expected, max(<Py_ssize_t>FIRST, 2 * left)))
         if left:

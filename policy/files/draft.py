@@ -78,6 +78,7 @@ class Draft:
     quotas: list[Quota] = field(default_factory=list)
     connection_rate: Rate | None = None
     slow_receivers: SlowReceivers | None = None
+    metrics: str | None = None
     sources: list[str] = field(default_factory=list)
     directories: list[str] = field(default_factory=list)
     complaints: list[Complaint] = field(default_factory=list)

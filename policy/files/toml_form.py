@@ -28,6 +28,7 @@ SET: Final = (
     "permissive",
     "slow_receivers",
 )
+PATHS: Final = ("service_helper", "metrics")
 SET_TRUE: Final = ("allow_anonymous", "fork", "keep_umask", "syslog")
 STANDARD: Final = (STANDARD_SESSION, STANDARD_SYSTEM)
 WHERE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -114,8 +115,9 @@ class Reader:
         for name in SET:
             if getattr(part, name) is not None:
                 setattr(draft, name, getattr(part, name))
-        if part.service_helper is not None:
-            draft.service_helper = draft.resolve(part.service_helper)
+        for name in PATHS:
+            if getattr(part, name) is not None:
+                setattr(draft, name, draft.resolve(getattr(part, name)))
         for name in SET_TRUE:
             if getattr(part, name):
                 setattr(draft, name, True)

@@ -137,6 +137,7 @@ class PartTable(Table):
     quota: list[QuotaTable] = Field([])
     connection_rate: RateTable | None = None
     slow_receivers: SlowReceivers | None = None
+    metrics: Text | None = None
 
 
 class FileTable(PartTable):

@@ -28,6 +28,7 @@ PLAIN: Final = (
     "apparmor",
     "permissive",
     "slow_receivers",
+    "metrics",
 )
 NAMES: Final = {"send": "to", "receive": "from", "own": "name"}
 FIELDS: Final = ("type", "path", "interface", "member", "error", "broadcast", "requested_reply")

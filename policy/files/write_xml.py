@@ -42,7 +42,7 @@ STANDARD: Final = {
     STANDARD_SESSION: "standard_session_servicedirs",
     STANDARD_SYSTEM: "standard_system_servicedirs",
 }
-UNKNOWN: Final = ("permissive", "connection_rate", "slow_receivers")
+UNKNOWN: Final = ("permissive", "connection_rate", "slow_receivers", "metrics")
 
 
 @final

@@ -353,7 +353,7 @@ def test_notices_around_a_reload(
         manager.settimeout(SECONDS)
         monkeypatch.setenv("NOTIFY_SOCKET", f"{files.directory}/manager")
         bus = begin("ours")
-        assert manager.recv(100) == b"READY=1"
+        assert manager.recv(100) == b"READY=1\nSTATUS=Serving clients"
         client = bus.connect()
         for broken in (False, True):
             if broken:
@@ -361,8 +361,9 @@ def test_notices_around_a_reload(
             before = time.monotonic_ns() // 1000
             os.kill(bus.pid, signal.SIGHUP)
             first = manager.recv(100).decode()
-            said = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", first)
+            said = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)\nSTATUS=Reading .*", first)
             assert said is not None
             assert before <= int(said[1]) <= time.monotonic_ns() // 1000
-            assert manager.recv(100) == b"READY=1"
+            status = "Not reloaded: " if broken else "Serving clients"
+            assert manager.recv(1000).decode().startswith(f"READY=1\nSTATUS={status}")
         assert client.is_open()

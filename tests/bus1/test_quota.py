@@ -49,6 +49,17 @@ def test_limits_must_be_sensible(kind: str, wrong: int) -> None:
     Limits(**{kind: 1 << 40})
 
 
+def test_the_most_that_was_held_is_remembered() -> None:
+    receiver, sender = users(2, 100)
+    target, share = account(receiver), receiver.share(sender)
+    for charge in ([9, 1, 0, 2], [2, 1, 0, 0], [200, 1, 0, 9]):
+        target.take(share, *charge)
+    assert (target.most_bytes, target.most_fds) == (11, 2)
+    target.give(share, 11, 2, 0, 2)
+    target.take(share, 3, 1, 0, 1)
+    assert (target.most_bytes, target.most_fds) == (11, 2)
+
+
 @pytest.mark.parametrize("place", range(4))
 def test_all_or_nothing(place: int) -> None:
     receiver, sender = users(2, 100)

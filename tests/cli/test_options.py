@@ -130,7 +130,7 @@ ACCEPTED = [
     ("--session --fork --nofork", options(fork=False)),
     ("--session --nofork --fork", options(fork=True)),
     ("--session --nopidfile", options(pid_file=False)),
-    ("--session --systemd-activation", options()),
+    ("--session --systemd-activation", options(systemd_activation=True)),
     ("--session --syslog", options(log_to=LogTo.BOTH)),
     ("--session --nosyslog", options(log_to=LogTo.STDERR)),
     ("--session --syslog-only", options(log_to=LogTo.SYSLOG)),

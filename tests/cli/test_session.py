@@ -73,6 +73,12 @@ BUS1 = (sys.executable, "-m", "bridge.cli.main")
 Start = Callable[..., Session]
 
 
+@pytest.fixture(autouse=True)
+def runtime_directory(tmp_path: Path) -> None:
+    """The one that is in the environment; a session has one."""
+    (tmp_path / "empty").mkdir(mode=0o700)
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Session] = []

@@ -10,18 +10,24 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from bridge.activation.activation import Activation
+from bridge.activation.environment import Environment
+from bridge.activation.service import Services
 from bridge.driver.driver import Driver
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Refused
 from bridge.routing.gate import Gate
 from bridge.routing.match import Index
+from bridge.routing.monitors import Monitors
 from bridge.routing.names import Names
+from bridge.routing.tally import Tally
 from bridge.wire.build import build
 from bridge.wire.frame import Frame, Framer
 from bus1.bus import Bus
 from policy.limits import Limits
 from tests import policies, raw
+from tests.activation.bench import Bench
 
 GUID = "0123456789abcdef0123456789abcdef"
 UID = os.geteuid()
@@ -80,17 +86,27 @@ class Desk:
     guid: str = GUID
 
     def __post_init__(self) -> None:
-        self.core = Bus()
+        self.core = self.bus = Bus()
         self.configuration = policies.rules(limits=self.limits)
         self.gate = Gate(policies.policy(self.configuration))
         self.reloader = self
         self.peer = self.core.connect(UID)
         self.names = Names()
         self.matches = Index()
+        self.monitors = Monitors()
+        self.tally = Tally()
+        self.process = self
         self.callers: list[Caller] = []
         self.told: list[tuple[str, str]] = []
-        self.active = 0
+        self.active = self.work = 0
         self.last = 0
+        self.activation = Activation(
+            self,  # type: ignore[arg-type]
+            self.resume,
+            Bench(),
+            Services(),
+            Environment({}, ""),
+        )
         self.driver = Driver(self)
 
     def connect(
@@ -125,6 +141,9 @@ class Desk:
         self.gate.admit(client)
         self.active += 1
 
+    def resume(self, sender: Client, receiver: Client, frame: Frame) -> None:
+        """Nothing waits here."""
+
     def request(self, done: Callable[[str | None], None], asker: object) -> None:
         """Reads the configuration anew at once: it has none."""
         done(None)
@@ -142,6 +161,18 @@ class Desk:
             signature="s",
             body=(refused.text,),
         )
+
+    def incomplete(self) -> int:
+        """Nobody is on the way."""
+        return 0
+
+    def waiting(self, client: Client) -> tuple[int, int, int, int]:
+        """Nothing comes in parts."""
+        return 0, 0, 0, 0
+
+    def report(self) -> dict[str, object]:
+        """No process."""
+        return {}
 
     def allot(self, client: Client) -> None:
         """All have the desk's limits."""

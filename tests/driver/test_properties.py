@@ -15,13 +15,15 @@ COMMON = {DRIVER, PROPERTIES, DRIVER + ".Introspectable", DRIVER + ".Peer"}
 
 def test_features_are_those_of_this_bus(caller: Caller) -> None:
     assert caller.ask("Get", "ss", DRIVER, "Features", interface=PROPERTIES).args == [
-        ["HeaderFiltering"]
+        ["ActivatableServicesChanged", "HeaderFiltering"]
     ]
 
 
 def test_interfaces_are_those_of_the_tables(caller: Caller) -> None:
     listed = caller.ask("Get", "ss", DRIVER, "Interfaces", interface=PROPERTIES).args[0]
-    assert listed == [each.name for each in INTERFACES if each.name not in COMMON]
+    told = [each.name for each in INTERFACES if each.name not in COMMON]
+    told.remove(f"{DRIVER}.Verbose")  # as on a dbus-daemon that is not its developers'
+    assert listed == told
 
 
 def test_get_all_is_every_get(a: Client) -> None:

@@ -139,6 +139,7 @@ def settings(draw: st.DrawFn, toml: bool) -> dict[str, Any]:
                 Rate, st.floats(1e-9, 1e9, allow_subnormal=False), st.integers(1, HIGHEST)
             ),
             "slow_receivers": st.sampled_from(["drop", "disconnect"]),
+            "metrics": PATHS,
         }
     chosen = draw(st.sets(st.sampled_from(sorted(ways))))
     return {name: draw(ways[name]) for name in ways if name in chosen}

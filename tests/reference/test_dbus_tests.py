@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,20 +17,31 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.buses import KINDS, as_program, environment, missing
+from tests.buses import KINDS, as_program, environment, missing, start
+from tests.readable import READING_ALL, need_reading_all
 
 SUITE = Path("/usr/lib/dbus-1.0/installed-tests/dbus")
+DEBUG = Path("/usr/lib/dbus-1.0/debug-build")
 EXPECTED = tomllib.loads(Path(__file__).with_name("expected.toml").read_text())
 PATIENCE = 30  # seconds; /activation/forking sleeps for 6
 SHORT = 3  # for what is not expected to pass: most of it waits for a message that never comes
 AT_ONCE = 8
+AS_OTHERS = {"test-uid-permissions"}  # they start the bus as messagebus
+AS_NOBODY = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 
 
 class Subtest(NamedTuple):
-    mode: str  # how the bus is started: "session" or "config"
+    mode: str  # how the bus is started: "session", "config", or "nobody": as config, by nobody
     binary: str
     name: str
     verdict: str
+
+    @property
+    def user(self) -> list[str]:
+        """What comes before its words: the bus will be another user's, who must find it."""
+        if self.mode == "nobody":
+            return [*READING_ALL, *AS_NOBODY]
+        return READING_ALL if self.binary in AS_OTHERS else []
 
 
 class Outcome(NamedTuple):
@@ -40,7 +51,7 @@ class Outcome(NamedTuple):
 
 SUBTESTS = [
     Subtest(mode, binary, name, verdict)
-    for mode in ("session", "config")
+    for mode in ("session", "config", "nobody")
     for binary, subtests in EXPECTED[mode].items()
     for name, verdict in subtests.items()
 ]
@@ -80,7 +91,8 @@ def run(place: Path, program: Path, subtest: Subtest) -> Outcome:
     """What became of one subtest."""
     options = ("--tap", "-p", subtest.name) if subtest.name.startswith("/") else ()
     seconds = PATIENCE if is_due(subtest, program) else SHORT
-    said = output(place, program, subtest.mode, subtest.binary, *options, seconds=seconds)
+    words = [*subtest.user, where(subtest.binary), *options]
+    said = output(place, program, words, subtest.mode, seconds)
     number = rf"\d+ {re.escape(subtest.name)}" if options else subtest.name
     line = re.search(rf"^(ok|not ok) {number}\b(?!/)(.*)$", said, re.MULTILINE)
     if not line:
@@ -88,15 +100,25 @@ def run(place: Path, program: Path, subtest: Subtest) -> Outcome:
     return Outcome("skip" if "# SKIP" in line[2] else line[1], said)
 
 
+def where(binary: str) -> str:
+    """The production build's, if it has it: the debug build asks for the Verbose interface."""
+    found = SUITE / binary
+    return str(found if found.exists() else DEBUG / "libexec/installed-tests/dbus" / binary)
+
+
 def output(
-    place: Path, program: Path, mode: str, binary: str, *options: str, seconds: float = PATIENCE
+    place: Path, program: Path, words: Sequence[str], mode: str, seconds: float = PATIENCE
 ) -> str:
-    """What a test binary says; it and its buses are gone afterwards."""
-    suite = {"DBUS_TEST_HOMEDIR": f"{place}/home", "DBUS_TEST_EXEC": str(SUITE)}
-    data = {"DBUS_TEST_DATA": str(SUITE / "data")} if mode == "config" else {}
+    """What a test program says; it and its buses are gone afterwards."""
+    suite = {
+        "DBUS_TEST_HOMEDIR": f"{place}/home",
+        "DBUS_TEST_EXEC": str(SUITE),
+        "DBUS_TEST_DBUS_LAUNCH": str(DEBUG / "bin/dbus-launch"),  # looks at DBUS_TEST_DAEMON
+    }
+    data = {} if mode == "session" else {"DBUS_TEST_DATA": str(SUITE / "data")}
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(
-            [str(SUITE / binary), *options],
+            words,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -118,6 +140,8 @@ def output(
 
 @pytest.mark.parametrize("subtest", SUBTESTS, ids=lambda each: f"{each.mode}-{each.name}")
 def test_subtest(outcomes: dict[Subtest, Future[Outcome]], program: Path, subtest: Subtest) -> None:
+    if subtest.user:
+        need_reading_all()
     outcome = outcomes[subtest].result()
     if is_due(subtest, program):
         allowed = ("ok", "skip") if "skips" in subtest.verdict else ("ok",)
@@ -126,11 +150,23 @@ def test_subtest(outcomes: dict[Subtest, Future[Outcome]], program: Path, subtes
         assert outcome.result != "ok", f"passes now, but is listed as {subtest.verdict!r}"
 
 
+def test_transient_services(bus_kind: str, place: Path, tmp_path: Path) -> None:
+    """The suite's integration test, without systemd; it wants its bus at the usual place."""
+    at = f"unix:path={tmp_path}/bus"
+    own = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    bus = start(bus_kind, tmp_path, argv=("--session", f"--address={at}"), **own)
+    bus.address = at
+    said = bus.said(str(SUITE / "integration/transient-services.sh"), **own)
+    bus.stop()
+    assert re.search(r"^ok 1 - ", said, re.MULTILINE), said
+
+
 def test_every_subtest_is_listed(place: Path) -> None:
     listed = {each.binary for each in SUBTESTS}
-    present = {path.name for path in SUITE.glob("test-*")}
+    suites = (SUITE, DEBUG / "libexec/installed-tests/dbus")
+    present = {path.name for suite in suites for path in suite.glob("test-*")}
     assert present == listed | set(EXPECTED["alone"])
     for binary in sorted(each for each in listed if not each.endswith(".sh")):
         names = {each.name for each in SUBTESTS if each.binary == binary}
-        said = output(place, Path("/bin/false"), "session", binary, "-l")
+        said = output(place, Path("/bin/false"), [where(binary), "-l"], "session")
         assert {line for line in said.splitlines() if line.startswith("/")} == names, binary

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bridge.routing.entry import Kind
 from policy.configuration import Configuration, Quota
 from policy.limits import Limits
 from policy.people import People
@@ -79,6 +80,9 @@ def test_a_denied_call_is_answered_in_dbus_daemons_words_and_logged_with_its_rul
     logged = text.replace(" interface=", ' path="/org/freedesktop/DBus" interface=')
     assert record.getMessage() == f"{logged}; rule test:42 (default)"
     assert record.journal == {  # type: ignore[attr-defined]
+        "MESSAGE_ID": Kind.DENIED.value,
+        "BUS1_UNIQUE_NAME": a.name,
+        "BUS1_UID": 1000,
         "BUS1_POLICY_ABOUT": "send",
         "BUS1_POLICY_FILE": "test",
         "BUS1_POLICY_LINE": 42,

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from bridge.activation.activation import Activation
+from bridge.activation.environment import Environment
+from bridge.activation.service import Service
 from bridge.driver.driver import Driver
 from bridge.routing.credentials import Credentials
 from bridge.routing.hub import Hub
@@ -22,6 +25,7 @@ from bus1.quota import Limits as Quota
 from policy.configuration import Configuration
 from policy.limits import Limits
 from tests import policies, raw
+from tests.activation.bench import Bench, Shelf
 
 GUID = "0123456789abcdef0123456789abcdef"
 UID = 1000
@@ -110,6 +114,8 @@ class World:
         peer: Quota | None = None,
         bus_uid: int = UID,
         configuration: Configuration | None = None,
+        services: Sequence[Service] = (),
+        by_systemd: bool = False,
     ) -> None:
         configuration = configuration or policies.rules(limits=limits)
         self.core = Bus(limits=user or quota(), peer_limits=peer or quota())
@@ -118,6 +124,17 @@ class World:
         self.hub = Hub(self.core, configuration, policy, self.own, GUID)
         self.hub.driver = Driver(self.hub)
         self.router = Router(self.hub)
+        self.bench = Bench()
+        self.shelf = Shelf({each.name: each for each in services})
+        self.activation: Any = Activation(
+            self.hub,
+            self.router.resume,
+            self.bench,
+            self.shelf,  # type: ignore[arg-type]
+            Environment({"OWN": "1"}, "unix:path=/bus"),
+            by_systemd,
+        )
+        self.hub.activation = self.activation
         self.notices = Notices(self.hub)
         self.parties: list[Party] = []
 
@@ -142,6 +159,7 @@ class World:
         assert hub.names.clients == {}
         assert hub.names.table == {}
         assert hub.matches.count == 0
+        assert (self.activation.room.clients, self.activation.room.users) == ({}, {})
         (user,) = self.core.users.values()
         assert user is hub.peer.user
         assert (user.bytes, user.messages, user.handles, user.fds) == (0, 0, 0, 0)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from bridge.routing.client import Client
-from bridge.transport.launch import listen, new_guid
+from bridge.transport.launch import listen, listen_for_metrics, new_guid
 from bridge.transport.server import Server
 from bridge.transport.settings import Loaded, Settings, load
 from policy.configuration import Configuration
@@ -78,7 +78,8 @@ class Running:
         self.loop = uvloop.new_event_loop()
         self.listeners = listen(f"unix:path={directory}/bus", {})
         self.address = self.listeners[0].address
-        settings = Settings(loaded(self.configuration), self.read, new_guid())
+        metrics = listen_for_metrics(self.configuration.metrics, {})
+        settings = Settings(loaded(self.configuration), self.read, new_guid(), metrics=metrics)
         self.server = Server(self.loop, settings, self.listeners)
         self.clients: list[raw.Client] = []
         self.thread = threading.Thread(target=self.serve)

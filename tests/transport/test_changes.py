@@ -13,6 +13,7 @@ from bridge.transport.settings import Loaded
 from policy.configuration import Configuration, Quota, Rate
 from policy.limits import Limits
 from policy.rule import NOWHERE, Origin, Rule, Section
+from tests.activation.reference import write
 from tests.transport.running import loaded
 
 A = Rule(allow=True, about="own", name="a.a")
@@ -80,6 +81,22 @@ def test_files() -> None:
     assert summary(seen(a=1), seen(a=1)) == "nothing changed"
     assert summary(seen(a=1), seen(a=2)) == "1 file changed"
     assert summary(seen(a=1, b=1, c=1), seen(a=2, b=1, d=1)) == "3 files changed"
+
+
+def test_services(tmp_path: Path) -> None:
+    def seen(**commands: str) -> Loaded:
+        for old in tmp_path.iterdir():
+            old.unlink()
+        for name, command in commands.items():
+            write(tmp_path, f"x.{name}", command)
+        return loaded(Configuration(service_directories=(str(tmp_path),)))
+
+    before = seen(a="/1", b="/1")
+    assert summary(before, seen(b="/1", a="/1")) == "nothing changed"
+    assert summary(before, seen(a="/1", b="/1", c="/1", d="/1")) == "services: 2 more"
+    assert summary(before, seen(b="/2", c="/2")) == "services: 1 more, 1 fewer"
+    assert summary(before, seen(a="/1", b="/2")) == "1 service changed"
+    assert summary(before, seen(a="/2", b="/2")) == "2 services changed"
 
 
 def test_what_is_fixed() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.transport.files import ANY_FILE, MOST_LINKS, places, stamps, steps
+from bridge.activation.directory import Directory
+from bridge.activation.service import Services
+from bridge.transport.files import ANY_FILE, ANY_SERVICE, MOST_LINKS, places, stamps, steps
 from policy.configuration import Configuration
 
 
@@ -72,6 +74,26 @@ def test_the_places_of_a_configuration(here: Path) -> None:
         f"{here}/etc/bus.d": {ANY_FILE, "two.toml"},
         f"{here}/opt": {"two"},
     }
+
+
+def test_the_places_of_services(here: Path) -> None:
+    elsewhere = write(here / "opt/x")
+    write(here / "d/a.conf")
+    (here / "d/a.service").symlink_to(elsewhere)
+    configuration = Configuration(directories=(f"{here}/d",))
+    services = Services(
+        [Directory(f"{here}/d"), Directory(f"{here}/none/d"), Directory(f"{here}/w", watched=False)]
+    )
+    assert places(configuration, services) == {
+        str(here): {"d", "none"},
+        f"{here}/d": {ANY_FILE, ANY_SERVICE, "a.service"},
+        f"{here}/opt": {"x"},
+    }
+    seen = stamps(configuration, services)
+    write(here / "w/a.service")
+    assert stamps(configuration, services) == seen
+    write(here / "opt/x", "more")
+    assert stamps(configuration, services) != seen
 
 
 def test_stamps_are_the_same_until_something_happens(here: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -28,6 +29,8 @@ class Server:
         self.dropped: list[str | None] = []
         self.blamed = 0
         self.refuse: Exception | None = None
+        self.door = self
+        self.failures: Counter[str] = Counter()
 
     def begin(self, handshake: Handshake, sasl: Sasl) -> None:
         if self.refuse:
@@ -163,6 +166,7 @@ def test_who_may_not_begin(
     wire.server.refuse = error
     assert wire.say(b"\0" + EXTERNAL + b"BEGIN\r\n") == OK
     assert (wire.server.dropped, wire.server.blamed) == (dropped, blamed)
+    assert wire.server.failures.total() == len([each for each in dropped if each])
 
 
 def test_its_name_in_the_log(wire: Wire) -> None:

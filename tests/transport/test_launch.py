@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import socket
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bridge.transport import launch
-from bridge.transport.launch import Listener, StartError, listen, new_guid, notify, take_inherited
+from bridge.transport.launch import Listener, StartError, listen, new_guid, take_inherited
 
 
 @pytest.fixture(autouse=True)
@@ -231,30 +230,3 @@ def test_a_socket_of_another_kind(monkeypatch: pytest.MonkeyPatch, kind: str) ->
 
 
 # ------------------------------------------------------------------- the service manager
-
-
-@pytest.mark.parametrize("abstract", [False, True])
-def test_notify(abstract: bool, here: Path) -> None:
-    name = f"bus1-test-notify-{os.getpid()}" if abstract else "n"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(b"\0" + name.encode() if abstract else name)
-        manager.setblocking(False)
-        given = f"@{name}" if abstract else str(here / name)
-        notify("READY=1", {"NOTIFY_SOCKET": given})
-        assert manager.recv(100) == b"READY=1"
-
-
-def test_there_is_no_descriptor_to_notify_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bus ends all the same."""
-
-    def full(*_: object) -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(socket, "socket", full)
-    notify("STOPPING=1", {"NOTIFY_SOCKET": "/nonexistent/n"})
-
-
-@pytest.mark.parametrize("given", [{}, {"NOTIFY_SOCKET": "/nonexistent/n"}])
-@pytest.mark.parametrize("other", [{}, {"NOTIFY_SOCKET": "vsock:2:1"}])
-def test_nobody_wants_to_know(given: dict[str, str], other: dict[str, str]) -> None:
-    notify("READY=1", given | other)

@@ -52,6 +52,17 @@ def test_the_fd_limit_is_raised_to_the_hard_one() -> None:
     assert done.stdout == f"({hard}, {hard})\n"
 
 
+def test_the_fd_limit_of_whoever_started_us_is_known() -> None:
+    """For the services that the bus starts: select(2) takes no number above 1023."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    done = run(
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (50, {hard}))\n"
+        "from importlib import reload; from bridge.transport import process; reload(process)\n"
+        "raise_fd_limit(); print(process.INHERITED_FD_LIMIT)"
+    )
+    assert done.stdout == f"(50, {hard})\n"
+
+
 def test_printing() -> None:
     read, write = os.pipe()
     process.check_writable(write)

@@ -355,8 +355,7 @@ def ready():
         os.kill(os.getpid(), getattr(signal, name))
 
 listeners = listen(f"unix:path={sys.argv[1]}", {})
-run(Settings(loaded(allowing()), allowing, new_guid()), listeners, ready,
-    lambda: print("stopping"))
+run(Settings(loaded(allowing()), allowing, new_guid()), listeners, ready)
 print("end", flush=True)
 """
 
@@ -373,7 +372,7 @@ def test_a_signal_that_comes_at_once_ends_it(tmp_path: Path, names: list[str]) -
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "ready\nstopping\nend\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ready\nend\n", "")
     assert not (tmp_path / "bus").exists()
 
 

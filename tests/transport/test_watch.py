@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.transport.files import ANY_FILE
+from bridge.transport.files import ANY_FILE, ANY_SERVICE
 from bridge.transport.watch import OVERFLOW, Watch
 
 
@@ -72,6 +72,18 @@ def test_only_names_that_are_wanted_where_not_all_are(watch: Watch, place: Path)
     assert not watch.happened()
     (place / "odd").touch()
     assert watch.happened()
+
+
+def test_services_and_configuration_in_one_directory(watch: Watch, place: Path) -> None:
+    for wanted, ending in (({ANY_SERVICE}, "service"), ({ANY_FILE}, "conf")):
+        watch.follow({str(place): wanted})
+        for other in ("service", "conf", "txt"):
+            (place / f"b.{other}").write_text("x")
+            assert watch.happened() == (other == ending)
+    watch.follow({str(place): {ANY_FILE, ANY_SERVICE}})
+    for each in ("b.service", "b.toml"):
+        (place / each).write_text("x")
+        assert watch.happened()
 
 
 def test_one_directory_by_two_ways(watch: Watch, place: Path) -> None:

@@ -1,0 +1,255 @@
+"""What OpenMetrics says of the bus: reads what is counted anyway, and counts nothing itself.
+
+Labels have few values: well-known names, uids and rules of which most is to be said, and "other"
+for all the rest; never what is in a message. Imported only where metrics are wanted.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import nlargest
+from typing import TYPE_CHECKING, Final, final
+
+from prometheus_client import ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from bridge.routing.client import Client
+from bridge.routing.errors import (
+    ACCESS_DENIED,
+    LIMITS_EXCEEDED,
+    NAME_HAS_NO_OWNER,
+    NOT_SUPPORTED,
+    SERVICE_UNKNOWN,
+)
+from bridge.routing.names import Name
+from bridge.transport.lag import Lag
+from bridge.transport.process import program_version
+from bridge.wire.protocol import CALL, ERROR, RETURN, SIGNAL
+
+if TYPE_CHECKING:
+    from bridge.transport.server import Server
+
+SHOWN: Final = 20  # values of a label, besides "other"
+RULES: Final = 50  # the same of rules
+OTHER: Final = "other"
+
+KINDS: Final = {CALL: "method_call", RETURN: "reply", ERROR: "reply", SIGNAL: "signal"}
+OUTCOMES: Final = {
+    ACCESS_DENIED: "denied",
+    SERVICE_UNKNOWN: "no_owner",
+    NAME_HAS_NO_OWNER: "no_owner",
+    LIMITS_EXCEEDED: "quota",
+    NOT_SUPPORTED: "nofd",
+}
+SPAWN: Final = "org.freedesktop.DBus.Error.Spawn."
+SLOTS: Final = ("bytes", "messages", "handles", "fds")
+
+
+@final
+class Families:
+    """All that is said of one server."""
+
+    def __init__(self, server: "Server", lag: Lag) -> None:
+        self.server = server
+        self.hub = server.hub
+        self.lag = lag
+        self.process = ProcessCollector(registry=None)
+
+    def expose(self) -> tuple[str, bytes]:
+        """The content, and its type."""
+        text: bytes = generate_latest(self)  # type: ignore[no-untyped-call]
+        return CONTENT_TYPE_LATEST, text
+
+    def collect(self) -> Iterator[Metric]:
+        """Each family with its samples, in an order that people can read."""
+        yield InfoMetricFamily(
+            "bus",
+            "The bus",
+            {"version": program_version(), "type": self.hub.configuration.type},
+        )
+        yield from self.connections()
+        yield from self.messages()
+        yield from self.of_names()
+        yield from self.denials()
+        yield from self.quotas()
+        yield from self.activations()
+        yield from self.work()
+        yield from self.process.collect()
+
+    # ----------------------------------------------------------------------- families
+
+    def connections(self) -> Iterator[Metric]:
+        hub, door = self.hub, self.server.door
+        family = gauge("bus_connections", "Connections now", "state")
+        family.add_metric(["active"], hub.active)
+        family.add_metric(["incomplete"], len(door.incomplete))
+        family.add_metric(["monitor"], len(hub.monitors.all()))
+        yield family
+        yield total("bus_connections_opened", "Connections that have said Hello", hub.names.joined)
+        yield many(
+            counter("bus_auth_failures", "Connections that were not let in", "reason"),
+            door.failures.items(),
+        )
+        yield single("bus_names", "Well-known names that have an owner", len(hub.names.table))
+
+    def messages(self) -> Iterator[Metric]:
+        tally = self.hub.tally
+        family = counter("bus_messages", "Messages, and what became of them", "type", "outcome")
+        delivered = {
+            "method_call": tally.calls,
+            "reply": tally.replies,
+            "signal": tally.signals,
+            "broadcast": tally.broadcasts,
+        }
+        for kind, count in delivered.items():
+            family.add_metric([kind, "delivered"], count)
+        refused: Counter[tuple[str, str]] = Counter()
+        for (number, error), count in tally.refused.items():
+            refused[KINDS.get(number, OTHER), outcome(error)] += count
+        for labels, count in refused.items():
+            family.add_metric(list(labels), count)
+        yield family
+        size = counter("bus_message_bytes", "Bytes of messages", "dir")
+        size.add_metric(["in"], tally.bytes)
+        yield size
+        yield total("bus_method_calls", "Calls of the bus's own methods", tally.bus)
+        yield total("bus_broadcast_copies", "Copies for receivers of broadcasts", tally.copies)
+        yield total("bus_dropped", "Messages that slow receivers lost", tally.dropped)
+        yield total("bus_monitor_dropped", "Messages that slow monitors missed", tally.missed)
+
+    def of_names(self) -> Iterator[Metric]:
+        """What a client has, under the first of its names; under "other" if it has none."""
+        size: Counter[str] = Counter()
+        count: Counter[str] = Counter()
+        rules: Counter[str] = Counter()
+        owed: Counter[str] = Counter()
+        most: dict[str, int] = {}
+        for client in self.hub.names.clients.values():
+            name = label(client)
+            account = client.peer.queue.account
+            size[name] += account.bytes
+            count[name] += account.messages
+            rules[name] += len(client.rules or ())
+            owed[name] += len(client.owed or ())
+            most[name] = max(most.get(name, 0), account.most_bytes)
+        yield named("bus_queue_bytes", "Bytes that wait to be read", size)
+        yield named("bus_queue_messages", "Messages that wait to be read", count)
+        yield named("bus_match_rules", "Match rules", rules)
+        yield named("bus_pending_replies", "Calls that were not answered yet", owed)
+        text = "The most bytes that ever waited for one connection"
+        family = gauge("bus_queue_high_watermark_bytes", text, "name")
+        shown = largest(most, SHOWN)
+        for name in shown:
+            family.add_metric([name], most[name])
+        rest = [value for name, value in most.items() if name not in shown]
+        family.add_metric([OTHER], max(rest, default=0))
+        yield family
+
+    def denials(self) -> Iterator[Metric]:
+        family = counter(
+            "bus_policy_denied", "Denials, by the rule that decided",
+            "bus_context", "rule_file", "rule_line", "kind",
+        )  # fmt: skip
+        counts = self.hub.gate.denials.counts
+        shown = nlargest(RULES, counts, key=lambda each: counts[each])
+        for each in shown:
+            line = str(each.line) if each.line else ""
+            family.add_metric([each.context, each.file, line, each.about], counts[each])
+        rest = counts.total() - sum(counts[each] for each in shown)
+        family.add_metric([OTHER, OTHER, "", OTHER], rest)
+        yield family
+
+    def quotas(self) -> Iterator[Metric]:
+        """Of the users who are nearest to their limits."""
+        used: dict[tuple[str, str], float] = {}
+        for user in self.hub.bus.users.values():
+            for slot in SLOTS:
+                most = getattr(user.limits, slot)
+                held = getattr(user, slot)
+                if held:
+                    used[str(user.uid), slot] = held / most if most else 1.0
+        family = gauge("bus_quota_used_ratio", "What a user holds, of its limit", "uid", "slot")
+        for labels in nlargest(SHOWN, used, key=lambda each: used[each]):
+            family.add_metric(list(labels), used[labels])
+        yield family
+
+    def activations(self) -> Iterator[Metric]:
+        pending = self.server.activation.pending
+        yield single("bus_activations", "Services that are being started", len(pending))
+        waiting = Counter({name: len(each.waiting) for name, each in pending.items()})
+        yield named("bus_activation_queue", "Messages that wait for a service to start", waiting)
+
+    def work(self) -> Iterator[Metric]:
+        yield many(
+            counter("bus_config_reload", "Times the configuration was read again", "result"),
+            self.server.reloader.outcomes.items(),
+        )
+        yield HistogramMetricFamily(
+            "bus_loop_lag_seconds",
+            "How late the bus came to what was due, measured once a second",
+            buckets=self.lag.buckets(),
+            sum_value=self.lag.total,
+        )
+
+
+# ------------------------------------------------------------------------------- samples
+
+Labelled = GaugeMetricFamily | CounterMetricFamily
+
+
+def label(client: Client) -> str:
+    """The first well-known name that it owns."""
+    for name in client.names or ():
+        if isinstance(name, Name) and name.owner is client:
+            return name.text
+    return OTHER
+
+
+def outcome(error: str) -> str:
+    """What became of a message, by the error that its sender got. There are few outcomes."""
+    if error.startswith(SPAWN):
+        return "activation"
+    return OUTCOMES.get(error, "refused")
+
+
+def largest(counts: Mapping[str, int], most: int) -> list[str]:
+    """Those of which there is anything, most first."""
+    names = [name for name, count in counts.items() if count and name != OTHER]
+    return nlargest(most, names, key=lambda name: counts[name])
+
+
+def named(name: str, text: str, counts: "Counter[str]") -> Metric:
+    """A gauge by well-known names, the rest together under "other"."""
+    shown = largest(counts, SHOWN)
+    rest = counts.total() - sum(counts[each] for each in shown)
+    samples = [*((each, counts[each]) for each in shown), (OTHER, rest)]
+    return many(gauge(name, text, "name"), samples)
+
+
+def many(family: Labelled, samples: Iterable[tuple[str, float]]) -> Metric:
+    """A family with one label."""
+    for value, count in samples:
+        family.add_metric([value], count)
+    return family
+
+
+def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, labels=labels)
+
+
+def counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(name, text, labels=labels)
+
+
+def single(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def total(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
