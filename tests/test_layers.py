@@ -50,6 +50,7 @@ OUTSIDE: dict[str, set[str]] = {
 LOOP = {"asyncio", "uvloop"}
 KNOWS_THE_LOOP = {
     "bridge/transport/server.py",
+    "bridge/transport/serving.py",
     "bridge/transport/children.py",
     "bridge/transport/deadlines.py",
     "bridge/transport/hangups.py",

@@ -9,26 +9,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, final
 
-from bridge.activation import failures, helper, systemd
+from bridge.activation import entries, failures, helper, systemd
 from bridge.activation.environment import Environment
 from bridge.activation.pending import Pending, Waiting, Way
 from bridge.activation.room import Room
 from bridge.activation.service import Service, Services
-from bridge.activation.starting import (
-    Outside,
-    Starter,
-    say,
-    say_failed,
-    say_forged,
-    say_slow,
-    say_started,
-    say_too_slow,
-)
+from bridge.activation.starting import Outside, Starter
 from bridge.activation.systemd import SYSTEMD
 from bridge.routing.client import Client
 from bridge.routing.credentials import is_trusted
-from bridge.routing.errors import ACCESS_DENIED, SERVICE_UNKNOWN, Refused
-from bridge.routing.hub import Hub
+from bridge.routing.errors import ACCESS_DENIED, Refused
+from bridge.routing.hub import Hub, is_power_of_two
+from bridge.routing.refusals import not_provided
 from bridge.wire.frame import Frame
 from bridge.wire.protocol import CALL, NO_AUTO_START, SIGNAL
 
@@ -95,9 +87,7 @@ class Activation:
         """
         service = self.find(client, name)
         if service is None:
-            raise Refused(
-                SERVICE_UNKNOWN, f"The name {name} was not provided by any .service files"
-            )
+            raise not_provided(name)
         if self.hub.names.owner(name) is not None:
             answered(ALREADY_RUNNING)
         else:
@@ -160,7 +150,7 @@ class Activation:
         there = self.hub.names.owner(SYSTEMD) is not None
         how = "Activating via systemd:" if there else "Activating systemd to hand-off:"
         what = f"service name='{pending.name}' unit='{unit}'"
-        say(pending, asker, f"{how} {what}")
+        entries.starting(pending, asker, f"{how} {what}")
         try:
             self.tell_systemd(systemd.request(self.hub.serial(), unit))
         except Refused:
@@ -182,7 +172,8 @@ class Activation:
         """May one more of the bus's own wait for systemd? Who may set the environment could have
         any number of them. Raises Refused."""
         pending, limit = self.pending.get(SYSTEMD), self.hub.limits.max_pending_service_starts
-        if pending is not None and len(pending.waiting) >= limit:
+        waiting = [] if pending is None else pending.waiting
+        if sum(each.sender is None for each in waiting) >= limit:  # clients have their own
             raise failures.too_many(SYSTEMD, limit)
 
     def hand(self, owner: Client, frame: Frame) -> bool:
@@ -209,7 +200,9 @@ class Activation:
         if pending is None:
             return
         pending.stop()
-        say_started(pending, self.outside.now() - pending.since)
+        seconds = self.outside.now() - pending.since
+        self.hub.tally.start(name, "started", seconds)
+        entries.started(pending, seconds)
         for waiting in pending.waiting:
             if waiting.answered is not None:
                 waiting.answered(STARTED)
@@ -218,24 +211,28 @@ class Activation:
         """The owner has heard of it: now comes all that waited, in its order. What comes later
         finds an owner, so nothing can overtake it."""
         pending = self.pending.pop(name, None)
-        for waiting in pending.waiting if pending is not None else ():
+        for waiting in pending.let_go() if pending is not None else ():
             self.room.give(waiting)
             if waiting.sender is None:
                 self.hand(owner, waiting.frame)
             elif waiting.answered is None:
                 self.resume(waiting.sender, owner, waiting.frame)
 
-    def end(self, pending: Pending) -> None:
-        """Nobody waits for it any more; the next message starts it anew."""
+    def end(self, pending: Pending) -> list[Waiting]:
+        """Nobody waits for it any more, and this is what did; the next message starts it anew."""
         pending.stop()
         del self.pending[pending.name]
-        for waiting in pending.waiting:
-            self.room.give(waiting)
+        waiting = pending.let_go()
+        for each in waiting:
+            self.room.give(each)
+        return waiting
 
     def fail(self, pending: Pending, refused: Refused) -> None:
         """It does not come: all who wait for it are told, whatever they sent."""
-        self.end(pending)
-        for waiting in pending.waiting:
+        all_waiting = self.end(pending)
+        result = refused.name.rpartition(".")[2]
+        self.hub.tally.start(pending.name, result, self.outside.now() - pending.since)
+        for waiting in all_waiting:
             if waiting.sender is not None:
                 self.hub.tally.refuse(waiting.frame, refused.name)
                 self.hub.refuse(waiting.sender, waiting.frame, refused)
@@ -251,13 +248,13 @@ class Activation:
         refused = failures.ended(pending.name, status)
         if pending.way is Way.HELPER and status > 0:
             refused = Refused(*helper.error_of(status))
-        say_failed(pending, refused)
+        entries.failed(pending, refused)
         for each in [each for each in self.pending.values() if each.like(pending)]:
             self.fail(each, refused)
 
     def remind(self, pending: Pending, rest: float, limit: int) -> None:
         """Half of its time is over."""
-        say_slow(pending)
+        entries.slow(pending)
         pending.timer = self.outside.later(rest, partial(self.time_out, pending, limit))
 
     def time_out(self, pending: Pending, limit: int) -> None:
@@ -265,14 +262,16 @@ class Activation:
         if pending.child is not None:
             pending.child.kill()
         refused = failures.too_slow(pending.name, limit)
-        say_too_slow(pending, refused)
+        entries.too_slow(pending, refused)
         self.fail(pending, refused)
 
     def systemd_failed(self, client: Client, frame: Frame) -> None:
         """ActivationFailure, if it comes from systemd: others may forge it (CVE-2015-0245)."""
         owner = self.hub.names.owner(SYSTEMD)
         if client is not owner or not is_trusted(client.credentials.uid, self.hub.credentials):
-            say_forged(client)
+            client.denied += 1
+            if is_power_of_two(client.denied):  # it may do so as often as it likes
+                entries.forged(client)
             return
         failure = systemd.read(frame)
         if not self.by_systemd or failure is None:

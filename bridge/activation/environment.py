@@ -14,6 +14,8 @@ NOT_FOR_SERVICES: Final = frozenset(
         "LISTEN_FDNAMES",
         "INVOCATION_ID",
         "JOURNAL_STREAM",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
     )
 )
 LOCALE: Final = "LC_CTYPE"

@@ -6,11 +6,10 @@ Specification, "Message Bus Starting Services (Activation)".
 
 from typing import Final
 
-from bridge.routing.errors import INVALID_ARGS, LIMITS_EXCEEDED, PREFIX, Refused
+from bridge.routing.errors import INVALID_ARGS, LIMITS_EXCEEDED, PREFIX, SPAWN, Refused
 from bridge.wire.names import is_error_name
 
 TIMED_OUT: Final = PREFIX + "TimedOut"
-SPAWN: Final = PREFIX + "Spawn."
 EXEC_FAILED: Final = SPAWN + "ExecFailed"
 FORK_FAILED: Final = SPAWN + "ForkFailed"
 CHILD_EXITED: Final = SPAWN + "ChildExited"

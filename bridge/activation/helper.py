@@ -7,9 +7,7 @@ ours with it. It knows no processes.
 from enum import IntEnum, unique
 from typing import Final
 
-from bridge.routing.errors import INVALID_ARGS, PREFIX
-
-SPAWN: Final = PREFIX + "Spawn."
+from bridge.routing.errors import INVALID_ARGS, PREFIX, SPAWN
 
 
 @unique

@@ -70,6 +70,12 @@ class Pending:
             self.timer.cancel()
             self.timer = None
 
+    def let_go(self) -> list[Waiting]:
+        """What waited, and is not to be held any longer: a process can live long, and what it is
+        to tell at its end leads here."""
+        waiting, self.waiting = self.waiting, []
+        return waiting
+
     def like(self, other: "Pending") -> bool:
         """Would both be started by the same words?"""
         return self.way is other.way and self.service.command == other.service.command

@@ -1,18 +1,14 @@
-"""Starts the processes of services, and says so in the log. It knows nothing of who waits."""
+"""Starts the processes of services. It knows nothing of who waits."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, final
 
-from bridge.activation import failures
+from bridge.activation import entries, failures
 from bridge.activation.environment import Environment
 from bridge.activation.pending import Child, Pending, Timer, Way
 from bridge.routing.client import Client
-from bridge.routing.entry import Kind, connection, entry
 from bridge.routing.errors import Refused
 from bridge.routing.hub import Hub
-
-log = logging.getLogger("bus1.activation")
 
 
 class Outside(Protocol):
@@ -52,16 +48,14 @@ class Starter:
         """Start a process. Raises Refused."""
         words = self.words(pending)
         how = " (using servicehelper)" if pending.way is Way.HELPER else ""
-        say(pending, asker, f"Activating service name='{pending.name}'", how)
+        entries.starting(pending, asker, f"Activating service name='{pending.name}'", how)
         variables = self.environment.of_services(self.hub.configuration.type)
         try:
             return self.outside.start(words, variables, ended, pending.name)
         except OSError as error:
-            refused = failures.not_executed(pending.name, error)
-        except Refused as error:
-            refused = error
-        say_failed(pending, refused)
-        raise refused
+            raise failed(pending, failures.not_executed(pending.name, error)) from None
+        except Refused as refused:
+            raise failed(pending, refused) from None
 
     def words(self, pending: Pending) -> tuple[str, ...]:
         """What to execute. Raises Refused."""
@@ -75,41 +69,9 @@ class Starter:
         return program, service.name
 
 
-def say(pending: Pending, asker: Client | None, text: str, how: str = "") -> None:
-    """It is being started, and who wants that."""
-    if asker is not None:
-        text = f"{text} requested by '{asker.unique}' ({asker.who()}){how}"
-    known = {} if asker is None else connection(asker)
-    log.info("%s", text, extra=entry(Kind.STARTING, known, service=pending.name))
-
-
-def say_failed(pending: Pending, refused: Refused) -> None:
-    """It could not be started, or ended too soon."""
-    extra = entry(Kind.NOT_STARTED, service=pending.name, reason=refused.text)
-    log.info("Activated service '%s' failed: %s", pending.name, refused.text, extra=extra)
-
-
-def say_started(pending: Pending, seconds: float) -> None:
-    """Its name has an owner."""
-    extra = entry(Kind.STARTED, service=pending.name, seconds=round(seconds, 3))
-    log.info("Successfully activated service '%s'", pending.name, extra=extra)
-
-
-def say_slow(pending: Pending) -> None:
-    """Half of its time is over: somebody may want to know why."""
-    text = f"{pending.state()}, {len(pending.waiting)} messages wait"
-    extra = entry(Kind.SLOW_START, service=pending.name)
-    log.warning("Service '%s' is slow: %s", pending.name, text, extra=extra)
-
-
-def say_too_slow(pending: Pending, refused: Refused) -> None:
-    """All of its time is over."""
-    extra = entry(Kind.NOT_STARTED, service=pending.name, reason=refused.text)
-    log.warning("%s", refused.text, extra=extra)
-
-
-def say_forged(client: Client) -> None:
-    """Somebody else speaks for systemd."""
-    text = f"connection {client.unique} ({client.who()})"
-    extra = entry(Kind.FORGED, connection(client))
-    log.warning("Ignoring forged ActivationFailure message from %s", text, extra=extra)
+def failed(pending: Pending, refused: Refused) -> Refused:
+    """The same error, when the log has it. Whoever raises an error from a variable makes a cycle of
+    it, the variable's frame and all that is there: the message with its descriptors would be held
+    until somebody looks for cycles."""
+    entries.failed(pending, refused)
+    return refused

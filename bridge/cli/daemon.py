@@ -3,7 +3,6 @@
 Harnesses wait for the address: what is slow to import is imported as late as possible.
 """
 
-import logging
 import os
 import signal
 import sys
@@ -13,23 +12,19 @@ from importlib import import_module
 from types import FrameType
 from typing import Final
 
-from bridge.activation.environment import inherited
-from bridge.cli.log import NAME, configure
-from bridge.cli.options import Action, LogTo, Options, UsageError, parse
-from bridge.mediation.find import find
-from bridge.mediation.library import Missing
-from bridge.routing.mediator import Mediator
-from bridge.transport.identity import ourselves
-from bridge.transport.launch import (
-    Listener,
-    StartError,
-    listen,
-    listen_for_metrics,
-    new_guid,
+from bridge.cli.choosing import (
+    check_mechanisms,
+    configured,
+    counted,
+    log_to,
+    mediated,
+    pid_file_of,
+    tell,
 )
-from bridge.transport.output import STREAMS
+from bridge.cli.log import NAME, configure
+from bridge.cli.options import Action, Options, UsageError, parse
+from bridge.transport.launch import Listener, StartError, listen
 from bridge.transport.process import (
-    check_no_pid_file,
     check_writable,
     close_out,
     go_to_background,
@@ -41,24 +36,18 @@ from bridge.transport.process import (
     write_out,
     write_pid_file,
 )
-from bridge.transport.settings import Loaded, Read, Settings, load, reason
+from bridge.transport.settings import Settings
 from bridge.transport.user import User, become, find_user
-from policy.configuration import ConfigError, Configuration
-from policy.files.load import load as load_file
-from policy.files.load import standard
 
-SESSION: Final = "--session"
-# For the first reload, the first question to org.bus1.Policy1, the first file in each form.
+# For the first reload, the first question to org.bus1.Policy1 and to org.bus1.Status1, the first
+# file in each form.
 LATE: Final = (
     "bridge.transport.changes",
     "bridge.driver.question",
+    "bridge.driver.state",
     "policy.files.busconfig",
     "policy.files.toml_form",
 )
-OFFERED: Final = ("EXTERNAL", "ANONYMOUS")
-NOT_OFFERED: Final = "DBUS_COOKIE_SHA1"  # dbus-daemon's, for sockets that tell no credentials
-
-log = logging.getLogger("bus1.daemon")
 
 
 def main() -> int:
@@ -110,92 +99,6 @@ def serve(options: Options) -> None:
                 listener.close()
 
 
-# ------------------------------------------------------------------- the configuration
-
-
-def configured(options: Options) -> Settings:
-    """What the command line chose. Raises StartError.
-
-    The files are read before anything is printed: harnesses remove theirs then.
-    """
-    root = options.config_file and os.path.abspath(options.config_file)
-    try:
-        read = reading(options, root)
-        loaded = load(read)
-        logged = log_to(options, loaded.configuration) is not LogTo.STDERR
-        return Settings(
-            loaded,
-            read,
-            new_guid(),
-            root,
-            environment=inherited(os.environ),
-            systemd_activation=options.systemd_activation,
-            journal=STREAMS if logged else None,
-        )
-    except (ConfigError, OSError) as error:
-        raise StartError(reason(error)) from None
-
-
-def reading(options: Options, root: str | None) -> Read:
-    """How to read it, now and later."""
-    if root is not None:
-        return partial(load_file, root)
-    return partial(standard, "session" if options.configuration == SESSION else "system")
-
-
-def check_mechanisms(configuration: Configuration) -> None:
-    """<auth>: the reference's own that is not here is no obstacle beside one that is."""
-    if configuration.auth and not set(OFFERED) & set(configuration.auth):
-        raise StartError(
-            f'Unsupported auth mechanism "{configuration.auth[0]}" in bus config file detected.'
-            f' Supported mechanisms are "{", ".join(OFFERED)}".'
-        )
-
-
-def pid_file_of(options: Options, configuration: Configuration) -> str | None:
-    """Where to write the pid, if anywhere; a daemon will have left the directory by then."""
-    if configuration.pidfile is None or not options.pid_file:
-        return None
-    check_no_pid_file(configuration.pidfile)
-    return os.path.abspath(configuration.pidfile)
-
-
-def log_to(options: Options, configuration: Configuration) -> LogTo:
-    """Where the log goes: the command line stands above the files."""
-    return options.log_to or (LogTo.BOTH if configuration.syslog else LogTo.STDERR)
-
-
-def tell(loaded: Loaded) -> None:
-    """Say in the log what the files say without effect."""
-    for complaint in loaded.complaints:
-        log.warning("%s", complaint)
-    if NOT_OFFERED in loaded.configuration.auth:
-        log.warning("Authentication by %s is not offered", NOT_OFFERED)
-
-
-def mediated(configuration: Configuration) -> Mediator | None:
-    """The kernel's security module that is to be asked, if there is one. Raises StartError."""
-    try:
-        found = find(configuration, ourselves())
-    except Missing as missing:
-        raise StartError(str(missing)) from None
-    if found is not None:
-        log.info("%s has a say on this bus", type(found).__name__)
-    return found
-
-
-def counted(settings: Settings) -> Settings:
-    """Where the bus is counted, if anywhere. It would be no reason not to start."""
-    metrics: tuple[Listener, ...] = ()
-    try:
-        metrics = listen_for_metrics(settings.loaded.configuration.metrics, os.environ)
-        if metrics:
-            import_module("bridge.transport.families")  # while we may still read all files
-    except (StartError, ImportError) as error:
-        log.warning("There are no metrics: %s", error)
-    return replace(settings, metrics=metrics)
-
-
 # -------------------------------------------------------------------------- the process
 
 
@@ -234,7 +137,7 @@ def run_here_or_in_background(
         close_out(printed_to(options))
 
     try:
-        from bridge.transport.server import run
+        from bridge.transport.serving import run
 
         if user is not None:
             import_the_rest()

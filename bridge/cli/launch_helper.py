@@ -21,6 +21,7 @@ from bridge.transport.user import User, become, find_user
 from bridge.wire.names import is_bus_name
 from policy.configuration import ConfigError, Configuration
 from policy.files.load import standard
+from policy.text import escaped
 
 NAME: Final = "bus1-launch-helper"
 CALLER: Final = "--caller"  # the trampoline's: the user who asked it
@@ -56,8 +57,7 @@ def main() -> int:
     try:
         launch(words[0], caller)
     except Wrong as wrong:
-        said = "".join(each if each.isprintable() else repr(each)[1:-1] for each in wrong.text)
-        print(f"{NAME}: {said}", file=sys.stderr)
+        print(f"{NAME}: {escaped(wrong.text)}", file=sys.stderr)
         return wrong.status
     except MemoryError:
         return Exit.NO_MEMORY

@@ -5,24 +5,40 @@ polls `socket`.
 """
 
 import os
-import socket
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final, final
 
+from bridge.cli.address import SECONDS, connected
 from bridge.cli.reading import FIXED_PART, Reader, Seen, size_of
-from bridge.wire.address import Address, AddressError, parse
+from bridge.wire.address import AddressError
 from bridge.wire.body import unpack
 from bridge.wire.build import build
 from bridge.wire.frame import BadMessage
 from bridge.wire.protocol import CALL, DRIVER, DRIVER_PATH, ERROR
+from policy.text import printable
 
-SECONDS: Final = 10
 MAX_LINE: Final = 16 * 1024  # as much as libdbus lets the other side say in the handshake
 CHUNK: Final = 256 * 1024
 AT_ONCE: Final = 64  # calls on their way; what a bus lets one client await is more
+MOST_ASIDE: Final = 64 * 1024 * 1024  # bytes that are put aside while answers are waited for
 SYSTEM: Final = "unix:path=/run/dbus/system_bus_socket"
+# What the methods that are called return: whatever answers otherwise is no bus.
+GIVES: Final = {
+    "Hello": "s",
+    "AddMatch": "",
+    "ListNames": "as",
+    "GetNameOwner": "s",
+    "GetId": "s",
+    "GetConnectionUnixProcessID": "u",
+    "GetConnectionCredentials": "a{sv}",
+    "GetStats": "a{sv}",
+    "GetConnectionStats": "a{sv}",
+    "BecomeMonitor": "",
+    "GetStatus": "s",
+    "Explain": "s",
+}
 
 
 class NoBus(Exception):
@@ -31,9 +47,10 @@ class NoBus(Exception):
 
 @final
 class BusError(Exception):
-    """The bus answered with an error."""
+    """The bus answered with an error. Whatever the bus is, its text does nothing to a terminal."""
 
     def __init__(self, name: str, text: str) -> None:
+        text = printable(text.strip())
         super().__init__(f"{name}: {text}")
         self.name = name
         self.text = text
@@ -50,6 +67,12 @@ def where(address: str | None, system: bool, environment: Mapping[str, str]) -> 
     if environment.get("XDG_RUNTIME_DIR"):
         return "unix:runtime=yes"
     raise NoBus("there is no session bus: DBUS_SESSION_BUS_ADDRESS is not set (or say --system)")
+
+
+def reach(address: str | None, system: bool) -> "Link":
+    """The bus that the command line means. Raises NoBus, BusError."""
+    place = address or f"the {'system' if system else 'session'} bus"
+    return Link(where(address, system, os.environ), place)
 
 
 @final
@@ -113,6 +136,9 @@ class Link:
         for at in range(0, len(calls), AT_ONCE):
             serials = [self.send(interface, *call) for call in calls[at : at + AT_ONCE]]
             found += self.wait(serials)
+        for (member, *_), answer in zip(calls, found, strict=True):
+            if answer.frame.kind != ERROR and answer.frame.signature() != GIVES[member]:
+                raise NoBus(f"{self.place} answers {member} as no bus does")
         return found
 
     def send(self, interface: str, member: str, signature: str, body: Sequence[object]) -> int:
@@ -141,12 +167,16 @@ class Link:
     def wait(self, serials: Sequence[int]) -> list[Seen]:
         """The answers to these calls, in the order of the calls."""
         answers: dict[int, Seen] = {}
+        room = MOST_ASIDE
         while len(answers) < len(serials):
             seen = self.next()
             if seen.frame.sender() == DRIVER and seen.frame.reply_serial in serials:
                 answers[seen.frame.reply_serial] = seen
-            else:
-                self.aside.append(seen)
+                continue
+            self.aside.append(seen)
+            room -= len(seen.raw)
+            if room < 0:
+                raise NoBus(f"{self.place} says everything but what it was asked")
         return [answers[serial] for serial in serials]
 
     def next(self) -> Seen:
@@ -203,43 +233,3 @@ def good(answer: Seen) -> tuple[object, ...]:
         text = str(values[0]) if values else ""
         raise BusError(answer.frame.error_name() or "", text)
     return values
-
-
-# ------------------------------------------------------------------------- addresses
-
-
-def connected(text: str) -> socket.socket:
-    """A socket at the first entry of an address that somebody listens at. Raises OSError,
-    AddressError."""
-    failure: Exception | None = None
-    for address in parse(text):
-        try:
-            return connect(socket_name(address))
-        except (OSError, AddressError) as error:
-            failure = failure or error
-    assert failure is not None  # an address has entries
-    raise failure
-
-
-def connect(name: str) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(SECONDS)
-        sock.connect(os.fsencode(name))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def socket_name(address: Address) -> str:
-    """What to connect to. Raises AddressError."""
-    options = address.options
-    if address.transport == "unix":
-        if "path" in options:
-            return options["path"]
-        if "abstract" in options:
-            return "\0" + options["abstract"]
-        if options.get("runtime") == "yes" and os.environ.get("XDG_RUNTIME_DIR"):
-            return os.path.join(os.environ["XDG_RUNTIME_DIR"], "bus")
-    raise AddressError("only unix:path=, unix:abstract= and unix:runtime=yes")

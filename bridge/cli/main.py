@@ -29,6 +29,20 @@ app.command()(doctor)
 PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
+@app.callback(invoke_without_command=True)
+def bus1(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+) -> None:
+    if version:
+        from bridge.transport.process import program_version
+
+        print(f"bus1 {program_version()}")
+        raise Exit(0)
+    if context.invoked_subcommand is None:
+        context.fail("Missing command.")
+
+
 @app.command(context_settings=PASS_ON)
 def session(
     command: Annotated[
@@ -58,11 +72,19 @@ def main() -> None:
     except (Abort, KeyboardInterrupt):
         sys.exit(130)
     except TyperException as error:
-        name = "bus1 policy" if sys.argv[1:2] == ["policy"] else "bus1"
-        context = getattr(error, "ctx", None)  # of the command that was meant
-        meant = name if context is None else context.command_path
-        print(f"{name}: {error.format_message()} (try {meant} --help)", file=sys.stderr)
+        meant = command_meant(error)
+        print(f"{meant}: {error.format_message()} (try {meant} --help)", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def command_meant(error: TyperException) -> str:
+    """Whose help may help. What the parser of options finds it does not say of which command."""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        return str(context.command_path)
+    known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    return f"bus1 {word}" if word in known | {"policy"} else "bus1"
 
 
 if __name__ == "__main__":

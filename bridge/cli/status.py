@@ -8,18 +8,18 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from typer import Option
+
+if TYPE_CHECKING:
+    from bridge.cli.link import BusError
 
 Record = dict[str, Any]
 
 STATUS: Final = "org.bus1.Status1"
-DENIED: Final = "org.freedesktop.DBus.Error.AccessDenied"
-UNKNOWN: Final = tuple(
-    f"org.freedesktop.DBus.Error.Unknown{what}" for what in ("Method", "Interface", "Object")
-)
 DRIVER: Final = "org.freedesktop.DBus"
+ELSE: Final = "the bus has answered something else than its status"
 
 
 def status(
@@ -34,25 +34,37 @@ def status(
 
     Only root and the bus's own user may ask bus1-daemon. Of other buses it shows what they tell.
     """
-    from bridge.cli.link import BusError, NoBus, where
+    from bridge.cli.link import BusError, NoBus
 
     try:
         if system + session + (address is not None) > 1:
             raise NoBus("only one of --system, --session and --address")
-        place = where(address, system, os.environ)
-        record = ask(place, address or f"the {'system' if system else 'session'} bus")
+        record = ask(address, system)
     except NoBus as error:
         return complain(str(error))
     except BusError as error:
-        return complain(refusal(error.name, error.text))
-    except ValueError:
-        return complain("the bus has answered something else than its status")
-    if as_json:
-        print(json.dumps(record, indent=2))
-    else:
-        from bridge.cli.status_screen import show
+        return complain(why(error))
+    except (ValueError, RecursionError):
+        return complain(ELSE)
+    try:
+        return put(record, as_json)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError):
+        return complain(ELSE)
+    except OSError as error:  # we shall not write at the end, either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):  # who reads it has seen enough
+            return 1
+        return complain(f"cannot write: {error.strerror}")
 
-        show(record)
+
+def put(record: Record, as_json: bool) -> int:
+    """Write it. Raises OSError, and much else if the bus has answered something else."""
+    if as_json:
+        print(json.dumps(record, indent=2), flush=True)
+        return 0
+    from bridge.cli.status_screen import show
+
+    show(record)
     return 0
 
 
@@ -62,23 +74,22 @@ def complain(text: str) -> int:
     return 2
 
 
-def refusal(name: str, text: str) -> str:
-    """Why the bus did not answer, in words that say what to do."""
-    if name == DENIED and text.startswith("Rejected"):
-        return (
-            "this bus's policy does not let you ask it; it needs, for your user: "
-            f'<allow send_destination="{DRIVER}" send_interface="{STATUS}"/>'
-        )
-    if name == DENIED:
+def why(error: "BusError") -> str:
+    """The bus did not answer."""
+    from bridge.cli.refusal import is_by_policy, refusal
+    from bridge.routing.errors import ACCESS_DENIED
+
+    if error.name == ACCESS_DENIED and not is_by_policy(error):
         return "this bus tells its state only to root and to the user it runs as"
-    return f"the bus says {name}: {text}"
+    return refusal(error, STATUS)
 
 
-def ask(address: str, place: str) -> Record:
-    """The state of the bus at this address. Raises NoBus, BusError, ValueError."""
-    from bridge.cli.link import BusError, Link
+def ask(address: str | None, system: bool) -> Record:
+    """The state of the bus that is meant. Raises NoBus, BusError, ValueError."""
+    from bridge.cli.link import BusError, reach
+    from bridge.cli.refusal import UNKNOWN
 
-    link = Link(address, place)
+    link = reach(address, system)
     try:
         ((text, *_),) = link.ask(("GetStatus", "", ()), interface=STATUS)
         record = json.loads(str(text))

@@ -8,18 +8,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.cli.monitor.tally import plural
 from bridge.routing.credentials import command
+from policy.text import printable
 
 Record = dict[str, Any]
 
 WIDE: Final = 1000  # columns, where nobody's terminal is: there one thing is one line
 BAD: Final = "bold red"
 COUNTED: Final = (
-    ("calls", "calls"),
-    ("replies", "replies"),
-    ("signals", "signals"),
-    ("broadcasts", "broadcasts"),
-    ("bus", "calls of the bus itself"),
+    ("calls", "call", "calls"),
+    ("replies", "reply", "replies"),
+    ("signals", "signal", "signals"),
+    ("broadcasts", "broadcast", "broadcasts"),
+    ("bus", "call of the bus itself", "calls of the bus itself"),
 )
 LOST: Final = (("dropped", "lost by slow receivers"), ("missed", "missed by slow monitors"))
 
@@ -53,7 +55,7 @@ class Page:
         self.clients()
 
     def line(self, text: str, style: str = "") -> None:
-        self.console.print(Text(clean(text), style=style), soft_wrap=True)
+        self.console.print(Text(printable(text), style=style), soft_wrap=True)
 
     def table(self, title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A table, if there is anything in it. Heads that begin with > are of numbers."""
@@ -102,7 +104,7 @@ class Page:
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         self.line(f"Configuration: {first}{more}, read at {moment(said['read'])}")
         if said["reloads"] or said["failures"]:
-            self.line(f"Reloaded: {said['reloads']} times, and {said['failures']} times not")
+            self.line(f"Reloads: {said['reloads']} done, {said['failures']} failed")
         if said["wrong"] is not None:
             self.line(f"The last reload failed: {said['wrong']}", BAD)
         if self.record["permissive"]:
@@ -110,7 +112,8 @@ class Page:
 
     def counted(self) -> None:
         counts = self.record["messages"]
-        self.line("Messages: " + ", ".join(f"{counts[key]} {what}" for key, what in COUNTED))
+        said = (plural(counts[key], one, several) for key, one, several in COUNTED)
+        self.line("Messages: " + ", ".join(said))
         lost = [f"{counts[key]} {what}" for key, what in LOST if counts[key]]
         if lost:
             self.line(f"Lost: {', '.join(lost)}", "yellow")
@@ -129,7 +132,7 @@ class Page:
         )
 
     def activations(self) -> None:
-        heads = ("name", "how", ">seconds", "who waits", "state")
+        heads = ("name", "how", ">seconds", "who waits (messages)", "state")
         rows = (
             (
                 each.get("name"),
@@ -182,7 +185,8 @@ def row(client: Record) -> list[object]:
 
 def who(client: Record) -> list[object]:
     pid = client["pid"]
-    return [client["uid"], pid, None if pid is None else command(pid)]
+    # Of a bus that is none it may be a path.
+    return [client["uid"], pid, command(pid) if isinstance(pid, int) else None]
 
 
 def queue(client: Record) -> list[object]:
@@ -207,12 +211,7 @@ def by_count(counts: dict[str, int]) -> list[tuple[str, int]]:
 
 
 def cell(value: object) -> str:
-    return "-" if value is None else clean(str(value))
-
-
-def clean(text: str) -> str:
-    """Nothing in it steers a terminal."""
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return "-" if value is None else printable(str(value))
 
 
 def moment(seconds: float) -> str:

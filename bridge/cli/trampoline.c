@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define PROGRAM "/etc/bus1/launch-helper" /* a link, from `bus1 install --system` */
@@ -31,10 +32,13 @@ static int keep_standard_descriptors(void) {
     return (int)syscall(SYS_close_range, LAST + 1U, ~0U, 0U);
 }
 
-/* As a service manager starts programs: a handler is lost anyway, and so is an alarm's purpose. */
+/* As a service manager starts programs: a handler is lost anyway, and so is a timer's purpose. */
 static void reset_signals(void) {
+    struct itimerval never = {0};
     sigset_t none;
-    alarm(0);
+    setitimer(ITIMER_REAL, &never, NULL);
+    setitimer(ITIMER_VIRTUAL, &never, NULL);
+    setitimer(ITIMER_PROF, &never, NULL);
     for (int number = 1; number < NSIG; number++)
         signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
     sigemptyset(&none);

@@ -1,13 +1,12 @@
 """One call of a driver's method: who calls, with which arguments, and its one answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials, is_trusted
-from bridge.routing.errors import ACCESS_DENIED, NAME_HAS_NO_OWNER, Refused
+from bridge.routing.errors import ACCESS_DENIED, LIMITS_EXCEEDED, NAME_HAS_NO_OWNER, Refused
 from bridge.routing.gate import Gate
-from bridge.routing.hub import Process
 from bridge.routing.match import Index
 from bridge.routing.monitors import Monitors
 from bridge.routing.names import Names
@@ -19,16 +18,10 @@ from bus1.bus import Bus
 
 if TYPE_CHECKING:
     from bridge.driver.interface import Interface, Method
+    from bridge.routing.above import Process, Reloader
     from bridge.routing.rule import Rule
     from policy.configuration import Configuration
     from policy.limits import Limits
-
-
-class Reloader(Protocol):
-    """What the driver asks of whoever reads the configuration again."""
-
-    def request(self, done: Callable[[str | None], None], asker: object) -> None:
-        """Read it, beginning after this; `done` is called then, with what is wrong if it is."""
 
 
 class Hub(Protocol):
@@ -49,7 +42,7 @@ class Hub(Protocol):
     bus: Bus
     tally: Tally
     monitors: Monitors
-    process: Process
+    process: "Process"
 
     def allot(self, client: Client) -> None:
         """Give the client the limits that hold for its user and for the names that it owns."""
@@ -96,13 +89,13 @@ class Call(NamedTuple):
         """The return message, which owns `fds` from now on.
 
         NO_REPLY_EXPECTED silences only a reply that says nothing but "done", as in dbus-daemon:
-        whoever sets it on Hello still learns its name, and errors are told in any case.
+        whoever sets it on Hello still learns its name, and errors are told in any case. Raises
+        Refused if no message can be so long.
         """
         if self.frame.flags & NO_REPLY_EXPECTED and not self.method.gives:
             return
-        self.hub.tell(
-            self.client,
-            build(
+        try:
+            reply = build(
                 RETURN,
                 serial=self.hub.serial(),
                 reply_serial=self.frame.serial,
@@ -110,8 +103,10 @@ class Call(NamedTuple):
                 signature=self.method.gives,
                 body=body,
                 fds=fds,
-            ),
-        )
+            )
+        except ValueError as error:  # clients may have more names and rules than one message takes
+            raise Refused(LIMITS_EXCEEDED, f"There is too much to answer: {error}") from None
+        self.hub.tell(self.client, reply)
 
     def check_trusted(self) -> None:
         """Only root and the bus's own user may go on. Raises Refused."""

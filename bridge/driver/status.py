@@ -1,163 +1,21 @@
 """org.bus1.Status1: the state of the bus for people, as `bus1 status` prints it. For root and the
 bus's own user.
 
-The answer is JSON: what is in it may grow, and no program should have to know its types before.
+The answer is JSON: what is in it may grow, and no program should have to know its types before. It
+is made elsewhere (state.py), for what it takes is not needed to start.
 """
 
-import json
-from collections.abc import Iterator
 from typing import Final
 
-from bridge.driver.call import Call, Hub
+from bridge.driver.call import Call
 from bridge.driver.interface import Body, Interface, Method
 from bridge.driver.policy import fitting
-from bridge.driver.stats import CLIENT
-from bridge.routing.client import Client
-from bridge.routing.names import Name
-from bus1.quota import Limits
-
-MOST_CLIENTS: Final = 1000  # that are told of one by one: those for whom most waits
-MOST_NEAR: Final = 100
-NEAR: Final = 0.8  # of a limit is worth telling
-KINDS: Final = ("bytes", "messages", "handles", "fds")
-
-Record = dict[str, object]
 
 
 def get_status(call: Call) -> Body:
-    """All of it."""
-    hub = call.hub
-    clients = sorted(hub.names.clients.values(), key=queued, reverse=True)
-    hub.work += CLIENT * len(clients)
-    report: Record = {
-        **hub.process.report(),
-        "id": hub.guid,
-        "type": hub.configuration.type,
-        "permissive": hub.gate.permissive,
-        "connections": {
-            "active": hub.active,
-            "incomplete": hub.process.incomplete(),
-            "monitors": len(hub.monitors.all()),
-        },
-        "messages": messages(hub),
-        "denied": [
-            {**decision._asdict(), "count": count}
-            for decision, count in hub.gate.denials.counts.most_common()
-        ],
-        "near": list(near(hub))[:MOST_NEAR],
-        "activations": hub.activation.report(),
-        "monitors": [monitor(each) for each in hub.monitors.all()],
-        "clients": [client(each) for each in clients[:MOST_CLIENTS]],
-        "more_clients": max(0, len(clients) - MOST_CLIENTS),
-    }
-    return fitting(call, json.dumps(report))
+    from bridge.driver.state import state
 
-
-def messages(hub: Hub) -> Record:
-    """What has passed, and what has not."""
-    tally = hub.tally
-    names = (
-        "calls", "replies", "signals", "broadcasts", "copies", "bus", "bytes", "dropped", "missed"
-    )  # fmt: skip
-    refused: dict[str, int] = {}
-    for (_, error), count in tally.refused.items():
-        refused[error] = refused.get(error, 0) + count
-    return {name: getattr(tally, name) for name in names} | {"refused": refused}
-
-
-# ---------------------------------------------------------------------------- connections
-
-
-def queued(client: Client) -> int:
-    """How much waits for it."""
-    return client.peer.queue.account.bytes
-
-
-def client(client: Client) -> Record:
-    """One client: who it is, what it has, and what waits."""
-    owned, waiting = names(client)
-    return {
-        "unique": client.unique,
-        "names": owned,
-        "waits_for": waiting,
-        **who(client),
-        "rules": len(client.rules or ()),
-        "awaits": client.awaited,
-        "owes": len(client.owed or ()),
-        "dropped": client.dropped,
-        "denied": client.denied,
-    }
-
-
-def monitor(client: Client) -> Record:
-    """One that looks on. What it has missed since it was told last."""
-    return {**who(client), "missed": client.missed}
-
-
-def who(client: Client) -> Record:
-    """Its process, and what waits for that."""
-    account = client.peer.queue.account
-    return {
-        "uid": client.credentials.uid,
-        "pid": client.credentials.pid,
-        "messages": account.messages,
-        "bytes": account.bytes,
-        "fds": account.fds,
-        "most_bytes": account.most_bytes,
-    }
-
-
-def names(client: Client) -> tuple[list[str], list[str]]:
-    """The names that it owns, and those that it waits for."""
-    owned: list[str] = []
-    waiting: list[str] = []
-    for name in client.names or ():
-        assert isinstance(name, Name)
-        (owned if name.owner is client else waiting).append(name.text)
-    return owned, waiting
-
-
-# --------------------------------------------------------------------------------- limits
-
-
-def near(hub: Hub) -> Iterator[Record]:
-    """Limits of which little is left, first those of the whole bus."""
-    limits = hub.limits
-    yield from close("max_completed_connections", "the bus", hub.active,
-                     limits.max_completed_connections)  # fmt: skip
-    yield from close("max_incomplete_connections", "the bus", hub.process.incomplete(),
-                     limits.max_incomplete_connections)  # fmt: skip
-    for user in hub.bus.users.values():
-        whose = f"uid {user.uid}"
-        most = hub.gate.policy.allowances.of_user(user.uid).max_connections_per_user
-        yield from close("max_connections_per_user", whose, hub.clients_of(user.uid), most)
-        yield from full(whose, user, user.limits)
-    for each in hub.names.clients.values():
-        yield from near_of(each)
-
-
-def near_of(client: Client) -> Iterator[Record]:
-    """The limits of one client."""
-    limits = client.limits
-    for name, used in (
-        ("max_names_per_connection", 1 + len(client.names or ())),
-        ("max_match_rules_per_connection", len(client.rules or ())),
-        ("max_replies_per_connection", client.awaited),
-    ):
-        yield from close(name, client.unique, used, getattr(limits, name))
-    account = client.peer.queue.account
-    yield from full(client.unique, account, account.limits)
-
-
-def full(whose: str, holder: object, limits: Limits) -> Iterator[Record]:
-    """What waits to be read, of each kind."""
-    for kind in KINDS:
-        yield from close(f"{kind} that wait", whose, getattr(holder, kind), getattr(limits, kind))
-
-
-def close(limit: str, whose: str, used: int, most: int) -> Iterator[Record]:
-    if used and used >= NEAR * most:
-        yield {"limit": limit, "whose": whose, "used": used, "most": most}
+    return fitting(call, state(call.hub))
 
 
 INTERFACE: Final = Interface(

@@ -12,7 +12,7 @@ from bridge.mediation.audit import Audit
 from bridge.mediation.library import APPARMOR, Missing, failure, load
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
-from bridge.routing.refusals import complaint
+from bridge.routing.refusals import described, not_to_own
 from bridge.wire.frame import Frame
 from bridge.wire.protocol import DRIVER, TYPES
 
@@ -23,6 +23,7 @@ SCRATCH: Final = bytes(len(b"label\0"))  # aa_query_label writes its command the
 
 UNCONFINED: Final = "unconfined"
 COMPLAIN: Final = "complain"
+LONGEST: Final = 1024  # characters of a path in a record, which must not push the rest out of it
 MASKS: Final = {SEND: "send", RECEIVE: "receive", EAVESDROP: "eavesdrop", BIND: "bind"}
 # Where the kernel says that it mediates D-Bus; below libapparmor's aa_find_mountpoint(2).
 FEATURE: Final = "features/dbus/mask"
@@ -93,8 +94,7 @@ class AppArmor:
             self.may(SEND, source, target, name, frame, pids)
             and self.may(RECEIVE, target, source, sender.unique, frame, pids[::-1])
         ):
-            text = complaint(PREVENTS, 0, sender, receiver, frame, requested)
-            return text.replace(", 0 matched rules", "", 1)
+            return f"{PREVENTS}; {described(sender, receiver, frame, requested)}"
         return None
 
     def refuses_starting(self, sender: Client, frame: Frame, label: str | None) -> str | None:
@@ -105,18 +105,14 @@ class AppArmor:
         name = frame.destination() or DRIVER
         if self.may(SEND, source, target, name, frame, (sender.credentials.pid, None)):
             return None
-        text = complaint(PREVENTS, 0, sender, None, frame, False)
-        return text.replace(", 0 matched rules", "", 1)
+        return f"{PREVENTS}; {described(sender, None, frame, False)}"
 
     def refuses_owning(self, client: Client, name: str) -> str | None:
         """A rule about `bind` decides."""
         who = confinement(client.credentials)
         if who.free() or self.ask(BIND, who, [name], f'name="{name}"', client.credentials.pid):
             return None
-        return (
-            f'Connection "{client.unique}" is not allowed to own the service "{name}" due to '
-            "AppArmor policy"
-        )
+        return not_to_own(client, name, "AppArmor policy")
 
     def refuses_eavesdropping(self, client: Client) -> str | None:
         """A rule about `eavesdrop` decides."""
@@ -140,7 +136,7 @@ class AppArmor:
         if who.free():
             return True
         message = [frame.path() or "", frame.interface() or "", frame.member() or ""]
-        about = f'path="{message[0]}" interface="{message[1]}" member="{message[2]}" '
+        about = f'path="{message[0][:LONGEST]}" interface="{message[1]}" member="{message[2]}" '
         about += f'name="{name}" peer_pid={pids[1] or 0} peer_label="{peer.label}"'
         operation = TYPES[frame.kind]
         return self.ask(mask, who, [name, peer.label, *message], about, pids[0], operation)

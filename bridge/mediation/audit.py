@@ -10,6 +10,7 @@ import os
 from typing import Any, Final, final
 
 from bridge.mediation.library import AUDIT, Missing, load
+from policy.text import printable
 
 # Linux, include/uapi/linux/audit.h
 USER_AVC: Final = 1107
@@ -45,7 +46,7 @@ class Audit:
 
     def record(self, text: str, kind: int = USER_AVC) -> None:
         """One record; what the kernel does not take is in the bus's own log."""
-        line = "".join(each if each.isprintable() else "?" for each in text)
+        line = printable(text)
         if not self.send(line.encode()[:LONGEST], kind):
             log.warning("%s", line)
 

@@ -11,9 +11,10 @@ from bridge.mediation.audit import USER_AVC, USER_MAC_POLICY_LOAD, USER_MAC_STAT
 from bridge.mediation.library import SELINUX, Missing, load
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
-from bridge.routing.refusals import complaint
+from bridge.routing.refusals import complaint, not_to_own
 from bridge.wire.frame import Frame
 from bridge.wire.protocol import DRIVER, TYPES
+from policy.text import printable
 
 # selinux/selinux.h
 CB_LOG, CB_AUDIT = 0, 1
@@ -86,10 +87,7 @@ class SELinux:
         about = f"service={name} spid={client.credentials.pid or 0}"
         if self.may(context(client.credentials), target, b"acquire_svc", about):
             return None
-        return (
-            f'Connection "{client.unique}" is not allowed to own the service "{name}" due to '
-            "SELinux policy"
-        )
+        return not_to_own(client, name, "SELinux policy")
 
     def refuses_eavesdropping(self, client: Client) -> str | None:
         """The class dbus has no permission for that."""
@@ -99,7 +97,7 @@ class SELinux:
 
     def may(self, source: bytes, target: bytes, permission: bytes, about: str) -> bool:
         """May the one do this to the other? `about` goes into the record of a denial."""
-        self.about = "".join(each if each.isprintable() else "?" for each in about).encode()
+        self.about = printable(about).encode()
         failed = self.library.selinux_check_access(source, target, b"dbus", permission, None)
         return not failed
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from bridge.wire.frame import Descriptors
+from policy.text import printable
 
 
 class Credentials(NamedTuple):
@@ -37,7 +38,7 @@ def command(pid: int) -> str:
             text = file.read().rstrip("\n")
     except OSError:
         return "?"
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return printable(text)
 
 
 def is_trusted(uid: int | None, bus: Credentials) -> bool:

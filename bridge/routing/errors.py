@@ -7,6 +7,7 @@ have somebody to answer, turn it into an error message at one place each.
 from typing import Final, final
 
 PREFIX: Final = "org.freedesktop.DBus.Error."
+SPAWN: Final = PREFIX + "Spawn."  # a service could not be started
 
 ACCESS_DENIED: Final = PREFIX + "AccessDenied"
 AUDIT_UNKNOWN: Final = PREFIX + "AdtAuditDataUnknown"

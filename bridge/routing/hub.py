@@ -5,7 +5,7 @@ transport tells it who comes and who goes. It marshals errors and nothing else.
 """
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
@@ -29,6 +29,7 @@ from bus1.transaction import multicast
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bridge.routing.above import Activation, Driver, Process, Reloader
     from bridge.routing.rule import Rule
     from policy.configuration import Configuration
     from policy.policy import Policy
@@ -44,41 +45,6 @@ MONITOR: Final = "org.bus1.Monitor1"
 log = logging.getLogger("bus1.hub")
 
 
-class Driver(Protocol):
-    """What is asked of org.freedesktop.DBus, which stands above."""
-
-    def call(self, client: Client, frame: Frame) -> None:
-        """A message to org.freedesktop.DBus."""
-
-    def local(self, client: Client, frame: Frame) -> None:
-        """A method call without a destination."""
-
-    def left(self, client: Client) -> None:
-        """Give up what a client leaves behind, and tell the others."""
-
-
-class Activation(Protocol):
-    """What is asked of those who start services."""
-
-    def take(self, sender: Client, frame: Frame) -> bool:
-        """Have a message wait for its receiver, which is being started. False: there is no
-        such service. Raises Refused."""
-
-
-class Process(Protocol):
-    """What is asked of the process that serves the bus, for those who count."""
-
-    def incomplete(self) -> int:
-        """How many have connected and not said Hello."""
-
-    def waiting(self, client: Client) -> tuple[int, int, int, int]:
-        """Bytes and descriptors that came from it and wait for the rest of their message, and
-        the most that did."""
-
-    def report(self) -> dict[str, object]:
-        """What people want to know of it."""
-
-
 class Hub:
     """One bus: its names, its match rules, its replies, its policy, its limits.
 
@@ -89,11 +55,11 @@ class Hub:
     that nobody does too much in one turn.
     """
 
-    driver: Driver
-    activation: Activation
-    reloader: Any
+    driver: "Driver"
+    activation: "Activation"
+    reloader: "Reloader"
     cut_off: "Callable[[Client], None]"
-    process: Process
+    process: "Process"
 
     def __init__(
         self,
@@ -141,6 +107,7 @@ class Hub:
         """The client said Hello: it gets its unique name."""
         self.names.join(client)
         self.gate.admit(client)
+        self.allot(client)  # it may have come before the configuration was read again
         self.active += 1
         uid = client.credentials.uid
         self.users[uid] = self.users.get(uid, 0) + 1
@@ -161,6 +128,7 @@ class Hub:
     def quit(self, client: Client) -> None:
         """It takes no part in the bus any more."""
         self.names.leave(client)
+        self.replies.abandon(client)
         self.active -= 1
         self.users[client.credentials.uid] -= 1
         if not self.users[client.credentials.uid]:
@@ -174,7 +142,7 @@ class Hub:
         client.node.tag = client.number  # those who have handles to it need to know who it was
         client.peer.release([client.node, *client.peer.handles.values()])
         client.number = -1
-        client.owed = client.routes = client.late = client.stale = None
+        client.routes = client.late = client.stale = None
         client.recent = client.right = None
         client.begin(self.peer)
         client.observing = True
@@ -195,6 +163,8 @@ class Hub:
             user.limits = for_user(policy.allowances.of_user(user.uid))
         for client in self.names.clients.values():
             self.gate.admit(client)
+            self.allot(client)
+        for client in self.monitors.all():
             self.allot(client)
 
     def allot(self, client: Client) -> None:
@@ -304,6 +274,7 @@ class Hub:
             return
         client.dropped += 1
         self.tally.dropped += 1
+        self.tally.exceed(client, sender)
         if is_power_of_two(client.dropped):
             names = " ".join([client.unique, *self.names.owned(client)])
             log.warning(
@@ -329,6 +300,10 @@ class Hub:
         if self.monitors.verbose:
             note(sender, receiver, frame)
         found = self.monitors.find(frame, sender, receiver)
+        for client in found:
+            if client.missed:
+                found = [each for each in found if not each.missed or self.is_back(each, frame)]
+                break
         if len(found) == 1 and not frame.fd_count:
             client = found[0]
             try:
@@ -344,9 +319,19 @@ class Hub:
         text = self.gate.objection(sender, receiver, frame)
         self.show(None, sender, self.error(sender, frame.serial, ACCESS_DENIED, text))
 
-    def catch_up(self, monitor: Client) -> None:
-        """It has read what waited for it: tell it how much it has missed, and go on."""
-        count, monitor.missed = monitor.missed, 0
+    def is_back(self, monitor: Client, frame: Frame) -> bool:
+        """Is there room again for what a monitor is to see? Who has missed some sees no more until
+        it has read what waits for it: so there is one gap, and not a hole here and there. Nobody
+        else tells of a gap for which nothing was waiting, as of one message that is too large."""
+        if monitor.peer.queue.peek(0) is None and self.catch_up(monitor):
+            return True
+        if monitor.takes_fds or not frame.fd_count:
+            self.note_drop(monitor, None)
+        return False
+
+    def catch_up(self, monitor: Client) -> bool:
+        """It has read what waited for it: tell it how much it has missed, and go on. False: there
+        is no room even for that, its user has too much elsewhere."""
         signal = build(
             SIGNAL,
             serial=self.serial(),
@@ -355,10 +340,16 @@ class Hub:
             member="Lost",
             destination=monitor.unique,
             signature="t",
-            body=(count,),
+            body=(monitor.missed,),
         )
-        log.warning("%s (%s), a monitor, missed %d messages", monitor.unique, monitor.who(), count)
-        self.hand(monitor, signal)
+        try:
+            self.peer.send(monitor.handle, signal, signal.size)
+        except Quota:
+            return False
+        name, who = monitor.unique, monitor.who()
+        log.warning("%s (%s), a monitor, missed %d messages", name, who, monitor.missed)
+        monitor.missed = 0
+        return True
 
 
 def payer(credentials: Credentials) -> int:

@@ -11,5 +11,4 @@ cdef class Monitors:
     cdef readonly bint verbose
     cdef readonly list unlimited
     cdef readonly Index index
-    @cython.locals(found=list, client=Client, behind=cython.bint)
     cpdef list find(self, Frame frame, Client sender, Client receiver)

@@ -62,15 +62,7 @@ class Monitors:
         return self.unlimited + picky
 
     def find(self, frame: Frame, sender: Client | None, receiver: Client | None) -> list[Client]:
-        """Who is to see this message; the list is not the caller's to change. Who has missed
-        some sees no more until it has read what waits for it: so there is one gap, and not a
-        hole here and there."""
-        found = self.unlimited
+        """Who is to see this message; the list is not the caller's to change."""
         if self.picky:
-            found = found + self.index.eavesdrop(frame, sender, receiver)
-        behind = False
-        for client in found:
-            if client.missed:
-                client.missed += 1
-                behind = True
-        return [client for client in found if not client.missed] if behind else found
+            return self.unlimited + self.index.eavesdrop(frame, sender, receiver)
+        return self.unlimited

@@ -1,5 +1,7 @@
 """What the router refuses, in the words of dbus-daemon, which tools and people search for."""
 
+from typing import Final
+
 from bridge.routing.client import Client
 from bridge.routing.errors import (
     ACCESS_DENIED,
@@ -12,6 +14,8 @@ from bridge.routing.errors import (
 from bridge.wire.frame import Frame
 from bridge.wire.protocol import NO_AUTO_START, TYPES
 
+IN_THE_FILES: Final = "security policies in the configuration file"
+
 
 def nobody(frame: Frame) -> Refused:
     """There is no such name. Signals and calls without reply get the error, too, as the
@@ -19,9 +23,12 @@ def nobody(frame: Frame) -> Refused:
     destination = frame.destination()
     if frame.flags & NO_AUTO_START:
         return Refused(NAME_HAS_NO_OWNER, f'Name "{destination}" does not exist')
-    return Refused(
-        SERVICE_UNKNOWN, f"The name {destination} was not provided by any .service files"
-    )
+    return not_provided(destination)
+
+
+def not_provided(name: str | None) -> Refused:
+    """Nobody has it, and no service would get it."""
+    return Refused(SERVICE_UNKNOWN, f"The name {name} was not provided by any .service files")
 
 
 def unknown_type() -> Refused:
@@ -37,12 +44,10 @@ def no_fds() -> Refused:
     )
 
 
-def not_to_own(client: Client, name: str) -> str:
-    """The policy says that this client may not own this name."""
-    return (
-        f'Connection "{client.unique}" is not allowed to own the service "{name}" due to '
-        "security policies in the configuration file"
-    )
+def not_to_own(client: Client, name: str, why: str = IN_THE_FILES) -> str:
+    """Some policy says that this client may not own this name."""
+    who = f'Connection "{client.unique}"'
+    return f'{who} is not allowed to own the service "{name}" due to {why}'
 
 
 def full(sender: Client, receiver: Client, frame: Frame) -> Refused:
@@ -60,10 +65,15 @@ def complaint(
     requested: bool,
 ) -> str:
     """Who (None: the bus) wanted to send what to whom, and how many rules matched it."""
+    return f"{what}, {rules} matched rules; {described(sender, receiver, frame, requested)}"
+
+
+def described(sender: Client | None, receiver: Client | None, frame: Frame, requested: bool) -> str:
+    """A message with both its ends."""
     source = "bus" if sender is None else sender.who()
     target = "bus" if receiver is None else receiver.who()
     return (
-        f'{what}, {rules} matched rules; type="{TYPES[frame.kind]}", '
+        f'type="{TYPES[frame.kind]}", '
         f'sender="{frame.sender() if sender is None else sender.unique}" ({source}) '
         f'interface="{frame.interface() or "(unset)"}" member="{frame.member() or "(unset)"}" '
         f'error name="{frame.error_name() or "(unset)"}" requested_reply="{requested:d}" '

@@ -8,6 +8,7 @@ cdef class Replies:
     cdef public object deadlines
     @cython.locals(key=cython.ulonglong, once=Handle)
     cpdef Handle expect(self, Client caller, Client callee, unsigned int serial)
+    cpdef abandon(self, Client callee)
     cpdef bint owe(self, Client caller, Client callee, unsigned int serial, Handle once) except -1
     @cython.locals(key=cython.ulonglong)
     cpdef Handle find(self, Client caller, Client callee, unsigned int serial)

@@ -85,3 +85,10 @@ class Replies:
             self.deadlines.discard((number, callee, serial))
         key = (number << 32) | serial
         return callee.owed.pop(key, None) is not None
+
+    def abandon(self, callee: Client) -> None:
+        """The callee is gone, or takes no part any more: it answers nothing."""
+        if self.deadlines is not None:
+            for key in callee.owed or ():
+                self.deadlines.discard((key >> 32, callee, key & 0xFFFFFFFF))
+        callee.owed = None

@@ -177,7 +177,7 @@ class Router:
         try:
             sender.peer.send(right, frame, frame.size, frame.fds, frame.fd_count, [once])
         except Quota:
-            raise full(sender, receiver, frame) from None
+            raise self.full(sender, receiver, frame) from None
         self.replies.owe(sender, receiver, frame.serial, once)
         self.tally.calls += 1
 
@@ -190,7 +190,7 @@ class Router:
         try:
             sender.peer.send(right, frame, frame.size, frame.fds, frame.fd_count)
         except Quota:
-            raise full(sender, receiver, frame) from None
+            raise self.full(sender, receiver, frame) from None
         if frame.kind == 1:  # CALL
             self.tally.calls += 1
         else:
@@ -208,11 +208,16 @@ class Router:
         try:
             sender.peer.send(once, frame, frame.size, frame.fds, frame.fd_count)
         except Quota:
-            raise full(sender, receiver, frame) from None
+            raise self.full(sender, receiver, frame) from None
         except Unknown:  # the call is still in the replier's own queue: it guessed the serial
             raise self.gate.unasked(sender, receiver, frame) from None
         self.replies.settle(receiver, sender, frame.reply_serial)
         self.tally.replies += 1
+
+    def full(self, sender: Client, receiver: Client, frame: Frame) -> Refused:
+        """The receiver's queue holds all that this sender may put there."""
+        self.tally.exceed(receiver, sender)
+        return full(sender, receiver, frame)
 
     def is_awaited(self, sender: Client, receiver: Client, frame: Frame) -> bool:
         """Does it say, without being a reply, that it answers what the receiver waits for?"""

@@ -9,7 +9,10 @@ cdef class Tally:
     cdef public long long copies
     cdef public long long bus
     cdef public long long bytes
+    cdef public long long sent
     cdef public long long dropped
     cdef public long long missed
     cdef readonly object refused
+    cdef readonly object exceeded
+    cdef readonly dict starts
     cdef readonly object asked

@@ -87,6 +87,8 @@ class Children:
             begun.add_done_callback(partial(self._tell, child))
         else:
             self._watch(child)
+        finally:
+            del begun  # it has the error, whose frames have all that led here: a cycle
         return child
 
     def stop(self) -> None:
@@ -185,7 +187,7 @@ def in_thread(work: Callable[[], int]) -> Future[int]:
         try:
             future.set_result(work())
         except Exception as error:
-            future.set_exception(error)
+            future.set_exception(error.with_traceback(None))  # it led to the future itself
 
     try:
         Thread(target=run, name="exec", daemon=True).start()

@@ -26,11 +26,12 @@ cdef class Connection:
     cdef Framer framer
     cdef int most_fds
     cdef Peer peer
+    cdef object turns
     cdef bint named
     cdef bint blocked
     cdef bint deaf
-    cdef bint patient
     cdef bint collecting
+    cdef long written
     cdef bint partial
     cdef Py_ssize_t offset
     @cython.locals(count=cython.Py_ssize_t)

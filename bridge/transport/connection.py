@@ -5,6 +5,7 @@ It decides nothing about messages, and knows the event loop only through its ser
 
 import os
 from errno import ETOOMANYREFS
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from bridge.routing.client import Client
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # What one may do in one turn before others are served (Hub.work): about a millisecond.
 TURN = 4096
+# How often a monitor is written to in a moment: as a monitor sees when calls and replies come, it
+# gets them at once on a bus that is not busy.
+AT_ONCE = 8
 
 
 class Connection:
@@ -35,8 +39,8 @@ class Connection:
     Hello. `partial`: descriptors have come and the rest of their message has not.
     `resting`: whole messages wait here for the next turn, because this turn did enough.
     `ending`: nothing more will come, and what is queued is still to be written.
-    `patient`: it is a monitor's; `collecting`: its messages wait a moment for more, to be
-    written at once.
+    `collecting`: it is a monitor's, and a moment has begun in which some of its messages have
+    been `written` so often already that the next ones wait for the moment's end.
     """
 
     def __init__(self, server: "Server", fd: int, client: Client, framer: Framer) -> None:
@@ -48,6 +52,7 @@ class Connection:
         self.client = client
         self.credentials = client.credentials
         self.peer: Peer = client.peer
+        self.turns = None if server.counting is None else server.counting.turns
         self.framer = framer
         self.most_fds = 0
         framer.stamp(NAMELESS)  # for monitors: nobody can pose as somebody before Hello
@@ -58,8 +63,8 @@ class Connection:
         self.partial = False
         self.resting = False
         self.ending = False
-        self.patient = False
         self.collecting = False
+        self.written = 0
         self.closed = False
         self.peer.queue.reader = self
 
@@ -85,6 +90,8 @@ class Connection:
 
     def attend(self, data: bytes | None) -> None:
         """Take what there is; whatever goes wrong with it ends this connection and no other."""
+        turns = self.turns
+        began = 0.0 if turns is None else monotonic()
         try:
             if data is not None:
                 self.framer.feed(data)
@@ -100,6 +107,8 @@ class Connection:
         except Exception:
             self.server.blame_self(self)
         flush_ready(self.hub.bus)
+        if turns is not None:
+            turns.observe(monotonic() - began)
 
     def read(self) -> None:
         """One recvmsg, and every whole message that it completed."""
@@ -157,16 +166,18 @@ class Connection:
     # --------------------------------------------------------------------- writing
 
     def flush(self) -> None:
-        """Write what the peer's queue holds; a monitor's not at once, so as not to take more of
-        the others' time than it has to."""
+        """Write what the peer's queue holds; a monitor's a few times a moment and then at the
+        moment's end, so as not to take more of the others' time than it has to."""
         if self.blocked or self.closed:
             return
-        if self.patient and not self.ending:
+        if self.client.observing and not self.ending:
             if not self.collecting:
                 self.collecting = True
+                self.written = 0
                 self.server.collect(self)
-            return
-        self.patient = self.client.observing  # after it has heard that it is one
+            self.written += 1
+            if self.written > AT_ONCE:
+                return
         self.write_all()
 
     def write_collected(self) -> None:
@@ -213,6 +224,7 @@ class Connection:
             self.blocked = True
             self.server.wait_writable(self)
             return False
+        self.hub.tally.sent += count
         count += self.offset
         for frame in frames:
             if count < frame.size:

@@ -1,21 +1,19 @@
-"""What OpenMetrics says of the bus: reads what is counted anyway, and counts nothing itself.
+"""What OpenMetrics says of the bus: reads what is counted elsewhere, and counts nothing itself.
 
-Labels have few values: well-known names, uids and rules of which most is to be said, and "other"
-for all the rest; never what is in a message. Imported only where metrics are wanted.
+Labels are well-known names, uids and rules; never what is in a message. Imported only where
+metrics are wanted.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from heapq import nlargest
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, final
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
+    SummaryMetricFamily,
 )
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -26,18 +24,30 @@ from bridge.routing.errors import (
     NAME_HAS_NO_OWNER,
     NOT_SUPPORTED,
     SERVICE_UNKNOWN,
+    SPAWN,
 )
 from bridge.routing.names import Name
-from bridge.transport.lag import Lag
+from bridge.transport.histogram import Histogram
+from bridge.transport.latency import Latency
+from bridge.transport.openmetrics import (
+    OTHER,
+    counter,
+    gauge,
+    histogram,
+    largest,
+    many,
+    most,
+    named,
+    single,
+    total,
+)
 from bridge.transport.process import program_version
 from bridge.wire.protocol import CALL, ERROR, RETURN, SIGNAL
 
 if TYPE_CHECKING:
     from bridge.transport.server import Server
 
-SHOWN: Final = 20  # values of a label, besides "other"
-RULES: Final = 50  # the same of rules
-OTHER: Final = "other"
+RULES: Final = 50  # that are shown
 
 KINDS: Final = {CALL: "method_call", RETURN: "reply", ERROR: "reply", SIGNAL: "signal"}
 OUTCOMES: Final = {
@@ -47,7 +57,6 @@ OUTCOMES: Final = {
     LIMITS_EXCEEDED: "quota",
     NOT_SUPPORTED: "nofd",
 }
-SPAWN: Final = "org.freedesktop.DBus.Error.Spawn."
 SLOTS: Final = ("bytes", "messages", "handles", "fds")
 
 
@@ -55,10 +64,14 @@ SLOTS: Final = ("bytes", "messages", "handles", "fds")
 class Families:
     """All that is said of one server."""
 
-    def __init__(self, server: "Server", lag: Lag) -> None:
+    def __init__(
+        self, server: "Server", lag: Histogram, turns: Histogram, latency: Latency
+    ) -> None:
         self.server = server
         self.hub = server.hub
         self.lag = lag
+        self.turns = turns
+        self.latency = latency
         self.process = ProcessCollector(registry=None)
 
     def expose(self) -> tuple[str, bytes]:
@@ -80,6 +93,7 @@ class Families:
         yield from self.quotas()
         yield from self.activations()
         yield from self.work()
+        yield from self.replies()
         yield from self.process.collect()
 
     # ----------------------------------------------------------------------- families
@@ -117,6 +131,7 @@ class Families:
         yield family
         size = counter("bus_message_bytes", "Bytes of messages", "dir")
         size.add_metric(["in"], tally.bytes)
+        size.add_metric(["out"], tally.sent)
         yield size
         yield total("bus_method_calls", "Calls of the bus's own methods", tally.bus)
         yield total("bus_broadcast_copies", "Copies for receivers of broadcasts", tally.copies)
@@ -129,7 +144,7 @@ class Families:
         count: Counter[str] = Counter()
         rules: Counter[str] = Counter()
         owed: Counter[str] = Counter()
-        most: dict[str, int] = {}
+        peak: dict[str, int] = {}
         for client in self.hub.names.clients.values():
             name = label(client)
             account = client.peer.queue.account
@@ -137,17 +152,17 @@ class Families:
             count[name] += account.messages
             rules[name] += len(client.rules or ())
             owed[name] += len(client.owed or ())
-            most[name] = max(most.get(name, 0), account.most_bytes)
+            peak[name] = max(peak.get(name, 0), account.most_bytes)
         yield named("bus_queue_bytes", "Bytes that wait to be read", size)
         yield named("bus_queue_messages", "Messages that wait to be read", count)
         yield named("bus_match_rules", "Match rules", rules)
         yield named("bus_pending_replies", "Calls that were not answered yet", owed)
         text = "The most bytes that ever waited for one connection"
         family = gauge("bus_queue_high_watermark_bytes", text, "name")
-        shown = largest(most, SHOWN)
+        shown = largest(peak)
         for name in shown:
-            family.add_metric([name], most[name])
-        rest = [value for name, value in most.items() if name not in shown]
+            family.add_metric([name], peak[name])
+        rest = [value for name, value in peak.items() if name not in shown]
         family.add_metric([OTHER], max(rest, default=0))
         yield family
 
@@ -157,7 +172,7 @@ class Families:
             "bus_context", "rule_file", "rule_line", "kind",
         )  # fmt: skip
         counts = self.hub.gate.denials.counts
-        shown = nlargest(RULES, counts, key=lambda each: counts[each])
+        shown = most(counts, RULES)
         for each in shown:
             line = str(each.line) if each.line else ""
             family.add_metric([each.context, each.file, line, each.about], counts[each])
@@ -170,37 +185,62 @@ class Families:
         used: dict[tuple[str, str], float] = {}
         for user in self.hub.bus.users.values():
             for slot in SLOTS:
-                most = getattr(user.limits, slot)
+                limit = getattr(user.limits, slot)
                 held = getattr(user, slot)
                 if held:
-                    used[str(user.uid), slot] = held / most if most else 1.0
+                    used[str(user.uid), slot] = held / limit if limit else 1.0
         family = gauge("bus_quota_used_ratio", "What a user holds, of its limit", "uid", "slot")
-        for labels in nlargest(SHOWN, used, key=lambda each: used[each]):
+        for labels in most(used):
             family.add_metric(list(labels), used[labels])
         yield family
+        text = "Messages that a user had no room for"
+        exceeded = counter("bus_quota_exceeded", text, "uid", "actor_uid")
+        counts = self.hub.tally.exceeded
+        shown = most(counts)
+        for uid, actor in shown:
+            payer = "bus" if actor is None else str(actor)
+            exceeded.add_metric([str(uid), payer], counts[uid, actor])
+        exceeded.add_metric([OTHER, OTHER], counts.total() - sum(counts[each] for each in shown))
+        yield exceeded
 
     def activations(self) -> Iterator[Metric]:
         pending = self.server.activation.pending
         yield single("bus_activations", "Services that are being started", len(pending))
         waiting = Counter({name: len(each.waiting) for name, each in pending.items()})
         yield named("bus_activation_queue", "Messages that wait for a service to start", waiting)
+        text = "Services that were started, or not, and how long that took"
+        family = SummaryMetricFamily("bus_activation_seconds", text, labels=("name", "result"))
+        starts = self.hub.tally.starts
+        for labels in most({each: count for each, (count, _) in starts.items()}):
+            count, seconds = starts[labels]
+            family.add_metric(list(labels), count_value=count, sum_value=seconds)
+        yield family
 
     def work(self) -> Iterator[Metric]:
         yield many(
             counter("bus_config_reload", "Times the configuration was read again", "result"),
             self.server.reloader.outcomes.items(),
         )
-        yield HistogramMetricFamily(
-            "bus_loop_lag_seconds",
-            "How late the bus came to what was due, measured once a second",
-            buckets=self.lag.buckets(),
-            sum_value=self.lag.total,
-        )
+        text = "How late the bus came to what was due, measured once a second"
+        yield histogram("bus_loop_lag_seconds", text, self.lag)
+        text = "From reading what a client sent to having written what came of it"
+        yield histogram("bus_dispatch_seconds", text, self.turns)
 
-
-# ------------------------------------------------------------------------------- samples
-
-Labelled = GaugeMetricFamily | CounterMetricFamily
+    def replies(self) -> Iterator[Metric]:
+        """By who was called: those with most calls, and the rest together."""
+        seconds = self.latency.seconds
+        text = "From a call to its reply, or to its end without one"
+        family = HistogramMetricFamily("bus_reply_seconds", text, labels=("dest",))
+        counts = {name: sum(each.counts) for name, each in seconds.items()}
+        rest = Histogram(seconds[OTHER].bounds)
+        shown = largest(counts)
+        for name, each in seconds.items():
+            if name in shown:
+                family.add_metric([name], buckets=each.buckets(), sum_value=each.total)
+            else:
+                rest.add(each)
+        family.add_metric([OTHER], buckets=rest.buckets(), sum_value=rest.total)
+        yield family
 
 
 def label(client: Client) -> str:
@@ -216,40 +256,3 @@ def outcome(error: str) -> str:
     if error.startswith(SPAWN):
         return "activation"
     return OUTCOMES.get(error, "refused")
-
-
-def largest(counts: Mapping[str, int], most: int) -> list[str]:
-    """Those of which there is anything, most first."""
-    names = [name for name, count in counts.items() if count and name != OTHER]
-    return nlargest(most, names, key=lambda name: counts[name])
-
-
-def named(name: str, text: str, counts: "Counter[str]") -> Metric:
-    """A gauge by well-known names, the rest together under "other"."""
-    shown = largest(counts, SHOWN)
-    rest = counts.total() - sum(counts[each] for each in shown)
-    samples = [*((each, counts[each]) for each in shown), (OTHER, rest)]
-    return many(gauge(name, text, "name"), samples)
-
-
-def many(family: Labelled, samples: Iterable[tuple[str, float]]) -> Metric:
-    """A family with one label."""
-    for value, count in samples:
-        family.add_metric([value], count)
-    return family
-
-
-def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, text, labels=labels)
-
-
-def counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
-    return CounterMetricFamily(name, text, labels=labels)
-
-
-def single(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def total(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value=value)

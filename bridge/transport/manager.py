@@ -12,6 +12,8 @@ from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from typing import Final, final
 
+from policy.text import printable
+
 PATIENCE: Final = 1.0  # seconds that a manager who does not read holds up the bus: it needs READY
 LONGEST: Final = 500  # characters of a status, which is for people to read
 SERVING: Final = "Serving clients"
@@ -51,8 +53,7 @@ class Manager:
 
     def tell(self, state: str, status: str) -> None:
         """A new state, and in one line what people are to read of it."""
-        line = "".join(each if each.isprintable() else "?" for each in status[:LONGEST])
-        self.say(f"{state}\nSTATUS={line}", PATIENCE)
+        self.say(f"{state}\nSTATUS={printable(status[:LONGEST])}", PATIENCE)
 
     def say(self, text: str, patience: float) -> None:
         """One datagram; lost if the manager has no room for it in time, or is gone."""

@@ -1,4 +1,4 @@
-"""The bus as a process: accepts, watches sockets, reloads, ends. It owns the event loop.
+"""The bus as a process: accepts, watches sockets, reloads, ends.
 
 It decides nothing about messages: connections read and write, the router routes.
 """
@@ -7,18 +7,14 @@ import asyncio
 import gc
 import logging
 import os
-import signal
-from collections.abc import Callable
-from typing import Any, Final, final
-
-import uvloop
+from typing import TYPE_CHECKING, Any, Final, final
 
 from bridge.activation.activation import Activation
 from bridge.activation.environment import Environment
 from bridge.driver.driver import Driver
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
-from bridge.routing.entry import LIFECYCLE, Kind, entry, process
+from bridge.routing.entry import Kind, entry, process
 from bridge.routing.entry import connection as known
 from bridge.routing.errors import Disconnect
 from bridge.routing.hub import Hub
@@ -32,12 +28,9 @@ from bridge.transport.door import Door
 from bridge.transport.handshake import Handshake
 from bridge.transport.hangups import Hangups
 from bridge.transport.identity import ourselves
-from bridge.transport.lag import Lag
 from bridge.transport.launch import Listener
 from bridge.transport.manager import Manager
-from bridge.transport.metrics import Metrics
-from bridge.transport.process import release_signals
-from bridge.transport.reload import Reloader, nobody
+from bridge.transport.reload import Reloader
 from bridge.transport.report import Report
 from bridge.transport.settings import Loaded, Settings
 from bridge.transport.workshop import Workshop
@@ -45,58 +38,13 @@ from bridge.wire.frame import Framer
 from bridge.wire.sasl import Sasl
 from bus1.bus import Bus
 
-Awaited = tuple[int, Client, int]  # the caller's number, the callee, the call's serial
+if TYPE_CHECKING:
+    from bridge.transport.latency import Awaited
 
 log = logging.getLogger("bus1.server")
-lifecycle = logging.getLogger(LIFECYCLE)
 
 READS: Final = 16  # of one connection in one go, at its end
 MOMENT: Final = 0.002  # seconds that a monitor's messages may wait for more
-
-
-def run(
-    settings: Settings,
-    listeners: list[Listener],
-    ready: Callable[[], None],
-) -> None:
-    """Serve until SIGTERM or SIGINT: `ready` is called when clients are being served."""
-    loop = uvloop.new_event_loop()
-    try:
-        loop.run_until_complete(serve(loop, settings, listeners, ready))
-    finally:
-        loop.close()
-
-
-async def serve(
-    loop: asyncio.AbstractEventLoop,
-    settings: Settings,
-    listeners: list[Listener],
-    ready: Callable[[], None],
-) -> None:
-    """A coroutine, because the loop must run before the signals are handled: uvloop loses
-    those that come in between, and one may come as soon as somebody has read the address."""
-    ended = asyncio.Event()
-    why: list[str] = []
-    server = Server(loop, settings, listeners)
-
-    def end(number: signal.Signals) -> None:
-        why.append(number.name)
-        ended.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end, number)
-    loop.add_signal_handler(signal.SIGHUP, server.reloader.request, nobody)
-    server.start()
-    release_signals()
-    ready()
-    server.manager.ready()
-    server.say(Kind.SERVING, f"Serving clients at {server.door.addresses()}")
-    server.manager.live(loop.call_later)
-    server.reloader.start()
-    await ended.wait()
-    server.manager.stopping()
-    server.say(Kind.ENDING, f"Ending, as {why[0]} wants")
-    server.stop()
 
 
 @final
@@ -134,8 +82,7 @@ class Server:
         self.hub.reloader = self.reloader
         self.hub.cut_off = self.cut_off
         self.hub.process = Report(self)
-        self.metrics: Metrics | None = None
-        self.lag = Lag(loop)
+        self.counting: Any = None  # Counting, where metrics are wanted
         self.connections: dict[int, Handshake | Connection] = {}
         self.hangups = Hangups(loop, self.hung_up)
         self.door = Door(self, listeners)
@@ -151,17 +98,17 @@ class Server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 20, 20)
-        self.door.open()
         if self.settings.metrics:
             self.count()
+        self.door.open()
 
     def count(self) -> None:
         """Tell in numbers what happens. What that takes is imported only if somebody wants it."""
-        from bridge.transport.families import Families
+        from bridge.transport.counting import Counting
 
-        self.lag.start()
-        self.metrics = Metrics(self.loop, self.settings.metrics, Families(self, self.lag).expose)
-        self.metrics.start()
+        self.counting = Counting(self)
+        self.counting.start()
+        self.limit_replies(self.limits.reply_timeout)
 
     def stop(self) -> None:
         """Hang up on everybody, remove the sockets. Nobody is left to be told anything."""
@@ -176,19 +123,13 @@ class Server:
             connection.hang_up()
         self.connections.clear()
         self.hangups.stop()
-        self.lag.stop()
-        if self.metrics is not None:
-            self.metrics.stop()
+        if self.counting is not None:
+            self.counting.stop()
         self.partial.stop()
         self.limit_replies(None)
         self.manager.close()
         self.activation.stop()
         self.children.stop()
-
-    def say(self, kind: Kind, text: str) -> None:
-        """Log what is to be in the system's log and is no news for who started the bus."""
-        fields = {"clients": self.hub.active, "address": self.door.addresses()}
-        lifecycle.info("%s", text, extra=entry(kind, guid=self.settings.guid, **fields))
 
     def adopt(self, loaded: Loaded) -> None:
         """Another configuration holds. Who is connected stays, and keeps its names; the limits
@@ -214,7 +155,8 @@ class Server:
             self.replies = Deadlines(self.loop, milliseconds / 1000, self.no_reply)
         else:
             self.replies.change(milliseconds / 1000)
-        self.hub.replies.deadlines = self.replies
+        counting = self.counting
+        self.hub.replies.deadlines = counting.beside(self.replies) if counting else self.replies
 
     # ----------------------------------------------------------------- connections
 
@@ -318,7 +260,7 @@ class Server:
         limit = self.limits.pending_fd_timeout
         self.end(fd, f"the message its descriptors belong to took over {limit} ms")
 
-    def no_reply(self, call: Awaited) -> None:
+    def no_reply(self, call: "Awaited") -> None:
         """reply_timeout: a call was not answered."""
         self.notices.expire(*call)
         flush_ready(self.bus)

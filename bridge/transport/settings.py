@@ -13,6 +13,7 @@ from bridge.transport.launch import Listener
 from policy.configuration import ConfigError, Configuration
 from policy.people import People
 from policy.policy import Policy
+from policy.text import escaped
 
 Read = Callable[[], Configuration]
 
@@ -84,4 +85,4 @@ def reason(error: ConfigError | OSError) -> str:
 
 def one_line(text: str) -> str:
     """As the log may have it, whatever stands in files and in their names."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[:LONGEST])
+    return escaped(text[:LONGEST])

@@ -12,6 +12,7 @@ from policy.files.write_toml import inline, rule_keys, text
 from policy.rule import Rule
 from policy.study.cover import REPLIES
 from policy.study.denial import Denial, Party
+from policy.text import printable
 
 MOST_EXAMPLES: Final = 3
 HEAD: Final = (
@@ -180,8 +181,3 @@ def rule_lines(lesson: Lesson) -> Iterator[str]:
     if lesson.doubt:
         yield f"    # {printable(lesson.doubt)}"
     yield f"    {'# ' if lesson.doubt else ''}{inline(dict(rule_keys(lesson.rule)))},"
-
-
-def printable(text: str) -> str:
-    """What a log says may be anything; a comment ends with its line."""
-    return "".join(each if each.isprintable() else "?" for each in text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -153,6 +154,28 @@ def test_descriptors_of_who_left_are_closed(world: World) -> None:
     os.close(read)
 
 
+@pytest.mark.parametrize("end", ["delivered", "failed", "not executed"])
+def test_what_waited_is_not_kept(world: World, end: str) -> None:
+    """However long the process lives, and though nobody looks for cycles."""
+    a, owner = world.connect(), world.connect(fds=False)
+    read, write = os.pipe()
+    world.bench.wrong = FileNotFoundError(2, "No such file") if end == "not executed" else None
+    gc.disable()
+    try:
+        a.send(1, [(1, "/p"), (3, "M"), (6, NAME)], "h", [0], fds=[write])
+        os.close(write)
+        world.bench.wrong = None
+        if end == "failed":
+            world.bench.turn(25)
+        owner.own(NAME)
+        assert len(a.take()) == 1
+        os.set_blocking(read, False)
+        assert os.read(read, 1) == b""
+    finally:
+        gc.enable()
+        os.close(read)
+
+
 # -------------------------------------------------------------------------- the policy
 
 
@@ -255,7 +278,8 @@ def test_the_next_call_tries_again(make: Make) -> None:
         world.bench.turn(1)
         assert answers(a) == [f"{serial} !TimedOut"]
         assert len(world.bench.started) == count
-    world.bench.started[0].ended(-9)  # that of the first, late
+    ask(a)
+    world.bench.started[0].ended(-9)  # that of the first, late: the third is on its way
     assert a.seen() == []
 
 
@@ -369,7 +393,11 @@ def test_others_cannot_say_it(systemd: World, caplog: pytest.LogCaptureFixture) 
     stranger.own(SYSTEMD)
     fail(stranger)
     assert a.seen() == []
-    assert caplog.text.count("Ignoring forged ActivationFailure message from connection") == 2
+    said = "Ignoring forged ActivationFailure message from connection"
+    assert caplog.text.count(said) == 2
+    for _ in range(100):
+        fail(b)
+    assert caplog.text.count(said) == 2 + 6  # nobody fills the log so
 
 
 def test_a_failure_that_says_nothing(systemd: World) -> None:
@@ -409,6 +437,19 @@ def test_what_the_bus_tells_systemd_does_not_pile_up(make: Make) -> None:
     said = [a.asked("UpdateActivationEnvironment", "a{ss}", {"A": "1"}) for _ in range(3)]
     assert said[:2] == ["=()", "=()"]
     assert said[2].startswith("!LimitsExceeded")
+
+
+def test_who_waits_for_systemd_does_not_keep_others_from_starting(make: Make) -> None:
+    world = make(limits=Limits(max_pending_service_starts=2), by_systemd=True)
+    a, b = world.connect(uid=7), world.connect(uid=8)
+    ask(a, SYSTEMD)
+    ask(a, SYSTEMD)
+    assert a.asked("M", to=SYSTEMD).startswith("!LimitsExceeded")
+    ask(b, "com.example.Unit")
+    assert b.seen() == []
+    manager = world.connect()
+    manager.own(SYSTEMD)
+    assert manager.receive("ActivationRequest").args == ["some.service"]
 
 
 def test_monitors_see_what_systemd_is_asked_once(systemd: World) -> None:

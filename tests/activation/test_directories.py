@@ -108,6 +108,7 @@ def test_the_transient_directory_is_made(runtime: Path) -> None:
         ("missing", 'XDG_RUNTIME_DIR "{}" not available: No such file or directory'),
         ("a file", 'XDG_RUNTIME_DIR "{}" is not a directory'),
         ("open to all", 'XDG_RUNTIME_DIR "{}" can be written by others (mode 040777)'),
+        ("open to a group", 'XDG_RUNTIME_DIR "{}" can be written by others (mode 040770)'),
         ("somebody's", 'XDG_RUNTIME_DIR "{}" is owned by uid 65534, not our uid {uid}'),
         ("a file in it", 'XDG_RUNTIME_DIR subdirectory "{}/dbus-1" is not a directory'),
         ("open in it", 'XDG_RUNTIME_DIR subdirectory "{}/dbus-1" can be written by others '
@@ -123,6 +124,8 @@ def test_a_transient_directory_that_others_could_write(runtime: Path, bad: str, 
         runtime.write_text("")
     elif bad == "open to all":
         runtime.chmod(0o777)
+    elif bad == "open to a group":
+        runtime.chmod(0o770)
     elif bad == "somebody's":
         need_root()
         os.chown(runtime, 65534, 65534)

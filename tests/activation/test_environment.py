@@ -24,7 +24,8 @@ def test_python_s_own_locale_is_not_inherited() -> None:
 
 
 def test_what_is_about_the_bus_alone_is_left_out() -> None:
-    own = {"NOTIFY_SOCKET": "/n", "LISTEN_FDS": "1", "INVOCATION_ID": "i", "MAINPID": "1"}
+    about = ("NOTIFY_SOCKET", "LISTEN_FDS", "INVOCATION_ID", "WATCHDOG_USEC", "WATCHDOG_PID")
+    own = dict.fromkeys(about, "1") | {"MAINPID": "1"}
     assert Environment(own, "a:b=c").of_services("") == {
         "MAINPID": "1",
         "DBUS_STARTER_ADDRESS": "a:b=c",

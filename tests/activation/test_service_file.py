@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.activation.service import Service
-from bridge.activation.service_file import LONGEST, Broken, read
+from bridge.activation.service_file import LONGEST, Broken, read, without_waiting
 from tests.activation.reference import Reference, text
 
 GROUP = "[D-BUS Service]"
@@ -200,6 +200,13 @@ def test_what_is_no_file_is_not_waited_for(path: Path, kind: str) -> None:
         path.symlink_to("/dev/zero")
     with pytest.raises(Broken, match="not a regular file"):
         read(str(path))
+
+
+def test_what_became_a_pipe_meanwhile_is_not_waited_for(path: Path) -> None:
+    path.touch()
+    fd = without_waiting(str(path), os.O_RDONLY)
+    assert not os.get_blocking(fd)
+    os.close(fd)
 
 
 def test_what_cannot_be_read(path: Path) -> None:

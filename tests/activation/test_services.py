@@ -212,6 +212,21 @@ def test_rights(tmp_path: Path) -> None:
         os.seteuid(0)
 
 
+def test_a_change_right_after_a_look(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory's time does not tell then: its file system's clock has not ticked since."""
+    stopped = time.time_ns()
+    monkeypatch.setattr(directory, "mark", lambda status: (status.st_ino, 0, stopped, 0, 0))
+    monkeypatch.setattr(directory, "TICK", 60_000_000_000)
+    services = disk.services()
+    assert services.find("x.x") is None
+    write(disk.a, "x.x")
+    assert services.find("x.x") is not None
+    stopped -= 120_000_000_000
+    assert services.find("y.y") is None
+    write(disk.a, "y.y")
+    assert services.find("y.y") is None  # by then a directory that looks the same is the same
+
+
 def test_ten_thousand_files(disk: Disk) -> None:
     for number in range(10_000):
         (disk.a / f"x.n{number:04}.service").write_text(text(f"x.n{number:04}"))

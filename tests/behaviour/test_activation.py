@@ -6,6 +6,7 @@ What owns the name is mostly a client of the test itself, and the service only s
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -137,6 +138,20 @@ def test_descriptors_wait_with_their_message(place: Place) -> None:
     os.close(read)
 
 
+def test_descriptors_that_were_delivered_are_not_kept(place: Place) -> None:
+    """The process that was started for them may live as long as the bus."""
+    bus = place.start()
+    a, owner = bus.connect(), bus.connect()
+    read, write = os.pipe()
+    a.send(1, [(1, "/p"), (3, "M"), (6, NAME)], "h", [0], fds=[write])
+    os.close(write)
+    a.settle()
+    owner.own(NAME)
+    os.close(owner.receive("M").fds.pop())
+    assert select.select([read], [], [], 5)[0] == [read]
+    os.close(read)
+
+
 def test_a_reload_does_not_touch_what_is_being_started(place: Place) -> None:
     bus = place.start()
     a, owner = bus.connect(), bus.connect()
@@ -163,13 +178,20 @@ def test_a_service_answers(place: Place, way: str) -> None:
     assert a.ask("M", to="com.example.Real", interface="a.b").args == ["served"]
 
 
+# How it ends, within so many milliseconds, and what is said then.
 ENDINGS = {
-    "exits": ("exit 3", "Spawn.ChildExited", "Process com.example.E exited with status 3"),
-    "killed": ("kill -9 $$", "Spawn.ChildSignaled", "Process com.example.E received signal 9"),
+    "exits": ("exit 3", 25_000, "Spawn.ChildExited", "Process com.example.E exited with status 3"),
+    "killed": (
+        "kill -9 $$",
+        25_000,
+        "Spawn.ChildSignaled",
+        "Process com.example.E received signal 9",
+    ),
     "exits with 0": (
         "exit 0",
+        600,
         "TimedOut",
-        "Failed to activate service 'com.example.E': timed out (service_start_timeout=1000ms)",
+        "Failed to activate service 'com.example.E': timed out (service_start_timeout=600ms)",
     ),
 }
 
@@ -177,10 +199,10 @@ ENDINGS = {
 @pytest.mark.parametrize("case", ENDINGS)
 def test_a_service_that_ends_too_soon(place: Place, case: str) -> None:
     """All hear of it, whatever they sent; and the next call tries again."""
-    script, error, text = ENDINGS[case]
+    script, most, error, text = ENDINGS[case]
     runs = place.directory / "runs"
     place.service("com.example.E", place.script("ends", f"echo >>{runs}; sleep .3; {script}"))
-    bus = place.start(timeout(1000))
+    bus = place.start(timeout(most))
     a, b = bus.connect(), bus.connect()
     serials = [
         ask(a, "com.example.E"),

@@ -134,7 +134,7 @@ def test_services_that_end_are_reaped(bus_kind: str, tmp_path: Path) -> None:
     bus = files.start(bus_kind)
     client = bus.connect()
     before = 0
-    for number in range(CYCLES // 10 + 5):
+    for number in range(CYCLES // 20 + 5):
         if number == 5:
             client.until(lambda: not children(bus.pid))
             before = bus.usage()[1]

@@ -38,7 +38,7 @@ def serving(kind: str, tmp_path: Path) -> Bus:
         {
             "bus.conf": busconfig(
                 f"<type>session</type><servicedir>{tmp_path}/services</servicedir>{POLICY}"
-                '<limit name="service_start_timeout">1000</limit>'
+                '<limit name="service_start_timeout">700</limit>'
             ),
             # No shell, which would change its signals.
             "services/t.Files.service": service(

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 
 from tests.bench.bus import Bus
 from tests.bench.cases import Case
-from tests.bench.check import Requirement, judge, row
+from tests.bench.check import Requirement, check
 from tests.bench.main import prepare
 from tests.bench.measure import Length, Machine, Sample, load, placement
-from tests.bench.report import table, workloads
-from tests.bench.samples import Samples, estimate
+from tests.bench.report import workloads
+from tests.bench.samples import Samples
 from tests.bench.targets import ROOT, Failure, Target, target
 
 ALONE, READING, STUCK = "alone", "reading", "stuck"
@@ -110,10 +110,9 @@ def main(argv: list[str] | None = None) -> int:
     samples = run(chosen)
     print(workloads(samples, list(CASES), list(MODES)), "\n")
     asked = [each for each in REQUIREMENTS if each.values(samples) or not chosen.only]
-    head = ["requirement", "verdict", "at most", "measured", "95 % interval", "rounds"]
-    print(table(head, [row(each, estimate(each.values(samples))) for each in asked]))
+    said, met = check(samples, asked)
+    print(said)
     print("\n".join(samples.failures()))
-    met = all(judge(each, estimate(each.values(samples))).startswith("met") for each in asked)
     return 1 if samples.failures() or (chosen.check and not met) else 0
 
 

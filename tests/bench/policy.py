@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench.check import CPU, Requirement, judge, row
+from tests.bench.check import CPU, Requirement, check
 from tests.bench.main import prepare
 from tests.bench.measure import Length, Machine, measure
 from tests.bench.policy_loading import CLIENTS, loading, reloading
 from tests.bench.policy_targets import CASES, OPEN, PACKAGES, PolicyTarget, targets
-from tests.bench.report import table, workloads
-from tests.bench.samples import Samples, estimate
+from tests.bench.report import workloads
+from tests.bench.samples import Samples
 from tests.bench.targets import Failure
 
 LOADING, RELOADING = "loading", "reloading"
@@ -87,10 +87,9 @@ def main(argv: list[str] | None = None) -> int:
             return 2
     print(workloads(samples, list(CASES), [OPEN, PACKAGES]), "\n")
     asked = [each for each in REQUIREMENTS if each.values(samples) or not chosen.only]
-    head = ["requirement", "verdict", "at most", "measured", "95 % interval", "rounds"]
-    print(table(head, [row(each, estimate(each.values(samples))) for each in asked]))
+    said, met = check(samples, asked)
+    print(said)
     print("\n".join(samples.failures()))
-    met = all(judge(each, estimate(each.values(samples))).startswith("met") for each in asked)
     return 1 if samples.failures() or (chosen.check and not met) else 0
 
 

@@ -5,6 +5,7 @@ Most of it is asked of dbus-daemon, too, by the same words.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import re
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from bridge.cli.daemon import LATE
 from tests.buses import KINDS, ROOT, as_program, command, environment, first_line, need
 from tests.raw import Client
 
@@ -543,10 +545,13 @@ def test_the_fd_limit_is_raised(run_ours: Run) -> None:
 
 def test_nothing_slow_is_imported() -> None:
     """Harnesses wait for the address."""
-    slow = "{'typer', 'rich', 'pydantic', 'dbus_fast', 'click', 'inotify_simple', 'ctypes'}"
+    slow = (
+        "{'typer', 'rich', 'pydantic', 'dbus_fast', 'click', 'inotify_simple', 'ctypes', 'json', "
+        "'prometheus_client'}"
+    )
     program = (
-        "import sys, bridge.cli.daemon, bridge.transport.server\n"
-        "bridge.cli.daemon.configured(bridge.cli.options.parse(['--session']))\n"
+        "import sys, bridge.cli.daemon, bridge.transport.serving\n"
+        "bridge.cli.choosing.configured(bridge.cli.options.parse(['--session']))\n"
         f"sys.exit(' '.join({slow} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -557,3 +562,26 @@ def test_nothing_slow_is_imported() -> None:
         check=False,
     )
     assert done.stderr.strip() == ""
+
+
+def late(path: Path) -> Iterator[str]:
+    """The modules of ours that functions of a file import."""
+    tree = ast.parse(path.read_text())
+    functions = (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef))
+    for each in (inner for function in functions for inner in ast.walk(function)):
+        if isinstance(each, ast.ImportFrom) and each.module:
+            for name in each.names:
+                module = f"{each.module}.{name.name}"
+                is_file = (ROOT / f"{module.replace('.', '/')}.py").exists()
+                yield module if is_file else each.module
+
+
+def test_nothing_is_left_to_be_imported_by_another_user() -> None:
+    """What the bus cannot read any more after it has become its user it must have read before:
+    security modules are found, and counting is prepared, in any case before that."""
+    rooms = [each for each in (ROOT / "bridge").iterdir() if each.name not in ("cli", "mediation")]
+    files = [path for room in (*rooms, ROOT / "policy") for path in room.rglob("*.py")]
+    found = {module for path in files if "study" not in path.parts for module in late(path)}
+    ours = {each for each in found if each.startswith(("bridge.", "policy."))}
+    before = {"bridge.transport.counting", "bridge.mediation.capabilities"}
+    assert ours - before == set(LATE)

@@ -15,12 +15,13 @@ import pytest
 
 from bridge.activation.directory import Directory
 from bridge.activation.service import Services
+from bridge.cli.install import doctor as examining
 from bridge.cli.install import hazards
 from bridge.cli.install.hazards import Finding, of_services, of_the_process
 from bridge.cli.install.place import Place
 from bridge.cli.install.running import kind, next_boot, unit
 from policy.configuration import Configuration
-from tests.buses import ROOT, Bus
+from tests.buses import ROOT, Bus, need_root
 
 Bus1 = Callable[..., tuple[object, str, str]]
 NOBODY = "nobody-of-that-name"
@@ -175,6 +176,21 @@ def test_a_program_that_others_can_change_now(bus1: Bus1, root: Path, doctor: Do
     assert codes(doctor()[1]) == ["program"]
 
 
+def test_root_does_not_run_what_others_can_change(
+    bus1: Bus1, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_root()
+    install(bus1, root)
+    ran: list[str] = []
+    monkeypatch.setattr(examining, "failure", ran.append)
+    program = root / "usr/bin/bus1-daemon"
+    for mode in (0o777, 0o755):
+        program.chmod(mode)
+        found = [*examining.of_installation(Place(root, "system"), False, {})]
+        assert [each.code for each in found] == ["program"] * (mode == 0o777)
+    assert ran == ["/usr/bin/bus1-daemon"]
+
+
 def test_a_record_that_makes_no_sense(bus1: Bus1, root: Path, doctor: Doctor) -> None:
     install(bus1, root)
     (root / "var/lib/bus1/system.json").write_text("{")
@@ -310,3 +326,9 @@ def test_apparmor_that_is_required(root: Path, enough: pytest.MonkeyPatch, tmp_p
     assert of_process(root, apparmor="required") == []
     switch.write_text("N\n")
     assert of_process(root, apparmor="required") == ["no-apparmor"]
+
+
+def test_programs_of_services_are_not_searched_for(root: Path, services: MakeServices) -> None:
+    findings = found(root, services(one="Exec=sh -c true\nUser=root"))
+    assert findings[0].code == "no-program"
+    assert "there is no program sh, nobody looks for it in $PATH" in findings[0].why

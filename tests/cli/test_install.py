@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -327,6 +328,8 @@ def test_no_user_for_the_bus(do: Bus1, root: Path) -> None:
 
 
 def test_no_program(do: Bus1, root: Path) -> None:
+    relative = unchanged(do, root, "--program", "opt/bus1/bin/bus1-daemon")
+    assert "--program: opt/bus1/bin/bus1-daemon is not a path from the root on" in relative
     assert "/opt/none cannot be used" in unchanged(do, root, "--program", "/opt/none")
     (root / "opt/none").mkdir()
     assert "/opt/none is not a program" in unchanged(do, root, "--program", "/opt/none")
@@ -392,6 +395,27 @@ def test_only_root(bus1: Bus1, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "only root" in refusal(bus1(command, "--session"), command)
 
 
+def test_an_image_cannot_have_others_written(do: Bus1, root: Path, tmp_path_factory: Any) -> None:
+    """By a link that leads out of it."""
+    outside = tmp_path_factory.mktemp("outside")
+    (root / "etc/systemd").mkdir()
+    (root / "etc/systemd/system").symlink_to(outside)
+    assert "leads out of" in refusal(do("install"))
+    assert os.listdir(outside) == []
+
+
+@pytest.mark.parametrize("key", ["made", "replaced", "directories"])
+def test_a_record_cannot_have_others_written(do: Bus1, root: Path, key: str) -> None:
+    do("install")
+    path = root / "var/lib/bus1/system.json"
+    record = json.loads(path.read_text())
+    name, file = "../evil", {"content": "", "mode": 0o4755, "uid": 0, "gid": 0}
+    change = {"made": {name: ""}, "replaced": {name: file}, "directories": [name]}
+    path.write_text(json.dumps(record | {key: change[key]}))
+    assert "leads out of" in refusal(do("uninstall", "system", "--force"), "uninstall")
+    assert not (root.parent / "evil").exists()
+
+
 def test_links_of_an_image_stay_in_it(root: Path) -> None:
     """What is absolute there means the image's root."""
     place = Place(root, "system")
@@ -401,3 +425,9 @@ def test_links_of_an_image_stay_in_it(root: Path) -> None:
     assert "opt/way" in steps
     (root / "opt/up").symlink_to("../../../../usr")
     assert place.follow("opt/up/bin/python3")[-1] == "usr/bin/python3"
+
+
+def test_a_root_that_is_no_directory(bus1: Bus1, root: Path) -> None:
+    status, out, err = bus1("install", "--system", "--root", str(root / "etc/passwd"))
+    assert (status, out) == (2, "")
+    assert err == f"bus1 install: --root: {root}/etc/passwd is not a directory\n"

@@ -253,6 +253,20 @@ def test_closed_descriptors_and_signals(ours: Run, machine: Machine) -> None:
     assert seen.read_text().startswith("/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2")
 
 
+def test_the_callers_timers_do_not_end_the_service(ours: Run, machine: Machine) -> None:
+    """They survive execve(2), and would kill whatever it becomes."""
+    machine.service("t.fine", text("t.fine"))
+    program, bus = helper("ours", machine), pwd.getpwnam(BUS)
+    set_and_go = (
+        f"import os, signal; os.setgid({bus.pw_gid}); os.setuid({bus.pw_uid})\n"
+        "for each in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):\n"
+        "    signal.setitimer(each, 0.02)\n"  # the interpreter alone takes more
+        f"os.execv({program!r}, ['x', 't.fine'])"
+    )
+    done = machine.run([sys.executable, "-c", set_and_go], user="root")
+    assert done.returncode == 42, done
+
+
 @pytest.mark.parametrize("limit", ["-n 3", "-n 8", "-v 20000", "-f 0", "-s 8"])
 def test_little_room(ours: Run, machine: Machine, limit: str) -> None:
     """Either the service runs as it should, or not at all and the status says so."""

@@ -20,6 +20,8 @@ from tests.raw import (
     DRIVER,
     MEMBER,
     PATH,
+    REPLY_SERIAL,
+    RETURN,
     SENDER,
     UNIX_FDS,
     Client,
@@ -92,6 +94,20 @@ OK, AGREE = b"OK 1\r\n", b"AGREE_UNIX_FD\r\n"
 def test_what_is_no_bus(tmp_path: Path, lines: list[bytes], about: str) -> None:
     with impostor(tmp_path, *lines) as address, pytest.raises(NoBus, match=about):
         Link(address, "the bus")
+
+
+def test_only_the_bus_answers_for_itself(tmp_path: Path) -> None:
+    """Another's message may say that it answers the same call."""
+    fields = [(REPLY_SERIAL, 1), (DESTINATION, ":1.1")]
+    said = [
+        build(RETURN, 1, [*fields, (SENDER, sender)], "s", [name])
+        for sender, name in ((":1.7", ":1.666"), (DRIVER, ":1.1"))
+    ]
+    with impostor(tmp_path, OK, AGREE, b"".join(said)) as address:
+        link = Link(address, "the bus")
+        assert link.name == ":1.1"
+        assert [each.frame.sender() for each in link.aside] == [":1.7"]
+        link.close()
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

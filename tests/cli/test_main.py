@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -53,11 +54,16 @@ def test_errors_of_use(
     assert status(monkeypatch, *words.split()) == 2
     out, err = capsys.readouterr()
     assert (out, said) == ("", [])
-    assert err.startswith("bus1: ")
     meant = "".join(f" {word}" for word in words.split() if word in ("demo", "session"))
+    assert err.startswith(f"bus1{meant}: ")
     assert err.endswith(f" (try bus1{meant} --help)\n")
     assert err.count("\n") == 1
     assert about in err
+
+
+def test_the_version_is_the_daemons(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    assert status(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"bus1 {importlib.metadata.version('bus1')}\n"
 
 
 @pytest.mark.parametrize(

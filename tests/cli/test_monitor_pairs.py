@@ -69,6 +69,16 @@ def test_only_the_bus_denies(pairs: Pairs) -> None:
     assert call(pairs, 1).verdict() is None
 
 
+def test_the_reply_to_hello(pairs: Pairs) -> None:
+    """It goes to the name that it gives; who says Hello has none."""
+    hello = [*call_fields(DRIVER, "/", DRIVER, "Hello"), (SENDER, ":not.active.yet")]
+    event = pairs.pair(reader.read(build(CALL, 1, hello), (0.0, 1.0)))
+    assert event.asked
+    event.asked.shown = True
+    assert answer(pairs, 1, 1.5).answers is None  # of another client, to a call not seen
+    assert (answer(pairs, 1, 1.5, of=DRIVER).latency(), pairs.unanswered()) == (0.5, 0)
+
+
 def test_a_denied_signal_is_found(pairs: Pairs) -> None:
     fields = [*call_fields("x.Y", "/", "t.T", "Said"), (SENDER, ":1.1")]
     pairs.pair(reader.read(build(SIGNAL, 3, fields), (0.0, 0.0)))
@@ -77,12 +87,15 @@ def test_a_denied_signal_is_found(pairs: Pairs) -> None:
     assert (event.answers.member, pairs.unanswered()) == ("Said", 0)
 
 
-def test_calls_that_nobody_answers_are_forgotten_and_counted(pairs: Pairs) -> None:
-    most = ROOM // COST
-    for serial in range(1, most + 101):
+def test_calls_that_nobody_answers_are_forgotten_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.cli.monitor.pairs.ROOM", 1000 * COST + 1)
+    pairs = Pairs(keep=False)
+    for serial in range(1, 1101):
         call(pairs, serial)
-    assert len(pairs.calls.entries) == most
-    assert pairs.unanswered() == most + 100
+    assert len(pairs.calls.entries) == 1000
+    assert pairs.unanswered() == 1100
     assert answer(pairs, 100).answers is None
     assert answer(pairs, 101).answers is not None
 
@@ -137,7 +150,7 @@ def test_latencies_in_a_bounded_space(pairs: Pairs) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0, "0 us"), (1.23e-5, "12 us"), (0.0012345, "1.23 ms"), (0.25, "250 ms"), (3.0, "3.00 s")],
+    [(1.23e-5, "12 us"), (0.0012345, "1.23 ms"), (0.25, "250 ms"), (0.9996, "1.00 s")],
 )
 def test_times_for_people(seconds: float, text: str) -> None:
     assert span(seconds) == text

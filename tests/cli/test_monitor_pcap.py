@@ -91,13 +91,14 @@ def test_standard_output(bus: Bus, a: Client) -> None:
 
 def test_an_old_file_survives_a_bus_that_is_not_there(bus: Bus, tmp_path: Path) -> None:
     file = tmp_path / "old.pcap"
-    file.write_bytes(b"precious")
+    file.write_bytes(b"precious" * 1000)
     assert run(bus, "--address", "unix:path=/no", "--pcap", str(file))[0] == 2
-    assert file.read_bytes() == b"precious"
+    assert file.read_bytes() == b"precious" * 1000
     with watching(bus, "--pcap", str(file)) as watcher:
         watcher.end()
     assert len(file.read_bytes()) >= HEAD.size
     assert file.read_bytes()[:4] == struct.pack("=I", 0xA1B2C3D4)
+    assert b"precious" not in file.read_bytes()
 
 
 def test_a_full_disk(bus: Bus, a: Client) -> None:

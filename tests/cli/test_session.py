@@ -189,7 +189,8 @@ def test_input_and_output_are_the_commands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT"])
 def test_signals_reach_the_command(start: Start, name: str) -> None:
-    session = start(CATCH + "signal.pause()", name)
+    # Not signal.pause(): a signal that comes just before it would be waited for.
+    session = start(CATCH + "import time; [time.sleep(0.05) for _ in iter(int, 1)]", name)
     session.process.send_signal(getattr(signal, name))
     assert session.end() == (5, "")
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.behaviour.files import Files
 from tests.buses import Bus, need_root
-from tests.driver.desk import Caller, Desk
+from tests.driver.desk import Caller, Desk, text
 from tests.raw import (
     CALL,
     DRIVER,
@@ -248,6 +248,15 @@ def test_what_is_much_to_tell_is_much_work(desk: Desk, caller: Caller, method: s
     before = desk.work
     assert caller.ask(method, interface=STATS).error is None
     assert desk.work - before >= 500 * 4  # of 250 ns
+
+
+def test_more_than_a_message_can_say(desk: Desk, caller: Caller) -> None:
+    """An array has 64 MiB at most; who asks is told so, and stays."""
+    desk.activation.services.names = lambda: ["x" * (1 << 20)] * 65  # type: ignore[method-assign]
+    assert text(caller.ask("ListActivatableNames")).startswith(
+        "!LimitsExceeded There is too much to answer: "
+    )
+    assert caller.ask("GetId").error is None
 
 
 # ------------------------------------------------------------------------------ who may

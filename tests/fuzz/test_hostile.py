@@ -11,15 +11,18 @@ import itertools
 import os
 import random
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.buses import Bus
+from tests.behaviour.files import Files
+from tests.buses import ROOT, Bus
 from tests.frames import BAD, GOOD
 from tests.raw import (
     CALL,
@@ -32,6 +35,7 @@ from tests.raw import (
     REPLY_SERIAL,
     RETURN,
     SENDER,
+    SIGNAL,
     Client,
     build,
     call_fields,
@@ -98,18 +102,29 @@ class Watch(threading.Thread):
         assert self.slowest < LONGEST
 
 
-@pytest.fixture
-def watch(fresh: Bus) -> Iterator[Watch]:
-    """The good clients before, during and after; the bus must be as small as it was."""
-    size, descriptors = warm(fresh)
-    watching = Watch(fresh)
+@contextmanager
+def unharmed(bus: Bus) -> Iterator[Watch]:
+    """The good clients before, during and after; the bus must be as small as it was, and alone."""
+    size, descriptors = warm(bus)
+    watching = Watch(bus)
     watching.start()
     yield watching
     watching.finish()
-    with Client(fresh.address) as client:
-        client.until(lambda: fresh.usage()[1] <= descriptors)
+    with Client(bus.address) as client:
+        client.until(lambda: children(bus) == "" and bus.usage()[1] <= descriptors)
         assert len(client.ask("ListNames").args[0]) == 2
-    assert fresh.usage()[0] < size + GROWTH, (size, fresh.usage())
+    assert bus.usage()[0] < size + GROWTH, (size, bus.usage())
+
+
+@pytest.fixture
+def watch(fresh: Bus) -> Iterator[Watch]:
+    with unharmed(fresh) as watching:
+        yield watching
+
+
+def children(bus: Bus) -> str:
+    """The processes that the bus started and that are there, though they may have ended."""
+    return Path(f"/proc/{bus.pid}/task/{bus.pid}/children").read_text()
 
 
 def warm(bus: Bus) -> tuple[int, int]:
@@ -368,3 +383,127 @@ def test_random_handshakes(fresh: Bus, watch: Watch) -> None:
         stranger.send(b"\0" + chance.randbytes(chance.randrange(1, 3000)), start=b"")
         stranger.leave()
     assert fresh.process.poll() is None
+
+
+# --------------------------------------------------------- services, monitors, statistics
+
+ANSWERS = """
+import os, sys
+sys.path.insert(0, {root!r})
+from tests.raw import Client
+client = Client(os.environ["DBUS_STARTER_ADDRESS"])
+client.own("t.Answers")
+for message in client.take():
+    if message.kind == 1 and message.sender[0] == ":":
+        client.reply(message)
+client.settle()
+"""
+COMMANDS = {
+    "t.Answers": "{python} {script}",
+    "t.Hangs": "/bin/sleep 60",
+    "t.Dies": "/bin/false",
+    "t.Killed": "/bin/sh -c 'kill -9 $$'",
+    "t.Missing": "/nonexistent/program",
+    "t.Unclosed": "/bin/true 'a",
+}
+MOST = """<limit name="service_start_timeout">400</limit>
+<limit name="max_pending_service_starts">12</limit>"""
+MONITORING = f"{DRIVER}.Monitoring"
+RULES = ([], ["type='error'"], ["arg0='x'", "sender='t.Hangs'"], ["nonsense"], [""])
+# What only some may ask of the bus, with the right body.
+QUESTIONS: tuple[tuple[str, str, str, tuple[Any, ...]], ...] = (
+    (f"{DRIVER}.Debug.Stats", "GetStats", "", ()),
+    (f"{DRIVER}.Debug.Stats", "GetConnectionStats", "s", ("t.Hangs",)),
+    (f"{DRIVER}.Debug.Stats", "GetConnectionStats", "s", (":1.0",)),
+    (f"{DRIVER}.Debug.Stats", "GetAllMatchRules", "", ()),
+    ("org.bus1.Status1", "GetStatus", "", ()),
+    (f"{DRIVER}.Verbose", "EnableVerbose", "", ()),
+    (f"{DRIVER}.Verbose", "DisableVerbose", "", ()),
+    (DRIVER, "UpdateActivationEnvironment", "a{ss}", ({"A": "b", "": "=", "B=": "x"},)),
+    (DRIVER, "StartServiceByName", "su", ("t.Hangs", 7)),
+    (DRIVER, "StartServiceByName", "su", ("t.Dies", 0)),
+    (DRIVER, "StartServiceByName", "su", ("no name", 0)),
+    (DRIVER, "ListActivatableNames", "", ()),
+    (DRIVER, "ReloadConfig", "", ()),
+)
+
+
+@pytest.fixture
+def busy(bus_kind: str, tmp_path: Path) -> Iterator[Bus]:
+    """A bus with services that come, hang, die, or are not there."""
+    script = tmp_path / "answers.py"
+    script.write_text(ANSWERS.format(root=str(ROOT)))
+    (tmp_path / "services").mkdir()
+    for name, command in COMMANDS.items():
+        text = command.format(python=sys.executable, script=script)
+        file = tmp_path / "services" / f"{name}.service"
+        file.write_text(f"[D-BUS Service]\nName={name}\nExec={text}\n")
+    files = Files(tmp_path)
+    files.configure(f"<servicedir>{tmp_path}/services</servicedir>{MOST}")
+    bus = files.start(bus_kind)
+    yield bus
+    bus.stop()
+
+
+def demanding(chance: random.Random) -> bytes:
+    """A message that starts something, or asks what is not for everybody."""
+    kind, flags, order = CALL, chance.choice((0, 0, 0, 1, 2)), chance.choice("<>")
+    shape: str
+    args: Any
+    if chance.random() < 0.6:
+        kind, to, shape = chance.choice((CALL, CALL, SIGNAL, RETURN)), chance.choice(TARGETS), "s"
+        fields = [*call_fields(to, "/t", "t.T", "M"), (REPLY_SERIAL, 7)][
+            : 5 if kind == RETURN else 4
+        ]
+        args = ["x" * chance.choice((1, 100, 20_000))]
+    else:
+        interface, member, shape, args = chance.choice(QUESTIONS)
+        fields = call_fields(DRIVER, "/org/freedesktop/DBus", interface, member)
+        if chance.random() < 0.3:
+            shape = chance.choice(SHAPES)
+            args = [chance.choice(VALUES[each]) for each in split(shape)]
+    return build(kind, chance.randrange(1, 1 << 32), fields, shape, args, flags=flags, order=order)
+
+
+TARGETS = [*COMMANDS, "t.Hangs", "t.Nowhere"]
+
+
+def become_monitor(chance: random.Random) -> bytes:
+    fields = call_fields(DRIVER, "/org/freedesktop/DBus", MONITORING, "BecomeMonitor")
+    shape, args = chance.choice(
+        (("asu", [chance.choice(RULES), 0]), ("asu", [[], 1]), ("s", ["x"]))
+    )
+    return build(CALL, 5, fields, shape, args)
+
+
+def test_services_and_monitors_in_bad_hands(busy: Bus) -> None:
+    """Some leave while others wait for the same service; some watch, and then send, or do not
+    read."""
+    chance = random.Random(SEED)
+    print(f"FUZZ_SEED={SEED}")
+    strangers = [Stranger(busy.address) for _ in range(HOSTILE)]
+    stuck: list[Stranger] = []
+    with unharmed(busy):
+        for stranger in itertools.islice(itertools.cycle(strangers), MESSAGES // 100):
+            stranger.settle()
+            data = b"".join(demanding(chance) for _ in range(4))
+            chosen = chance.randrange(8)
+            if chosen == 0:  # all that it sends as a monitor ends it
+                data += become_monitor(chance)
+            elif chosen == 1:
+                stuck.append(Stranger(busy.address))
+                stuck[-1].send(become_monitor(chance))
+            stranger.send(data + BARRIER)
+            if chosen == 2:
+                stranger.leave()
+            if len(stuck) > 4:
+                stuck.pop(0).leave()
+        for each in strangers:
+            each.settle()
+        for each in strangers + stuck:
+            each.leave()
+        assert busy.process.poll() is None
+        with Client(busy.address) as client:
+            client.ask("DisableVerbose", interface=f"{DRIVER}.Verbose")
+            client.until(lambda: children(busy) == "")
+            assert client.ask("ListActivatableNames").kind == RETURN

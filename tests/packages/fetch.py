@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -42,21 +42,26 @@ def files() -> dict[str, list[Path]]:
 
 
 def fetch(names: list[str]) -> None:
-    """Download and unpack. An old list of packages is renewed, once."""
+    """Download and unpack."""
     for program in ("apt-get", "dpkg-deb"):
         if not shutil.which(program):
             raise Unavailable(f"{program} is needed to get Debian packages")
     CACHE.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=CACHE, prefix="download-") as place:
-        failed = run(place, "download", *names)
-        if failed:
-            failed = run(place, "update") or run(place, "download", *names)
-        if failed:
-            raise Unavailable(f"apt-get cannot get the packages: {failed}")
+        download(place, names)
         size = sum(archive.stat().st_size for archive in Path(place).glob("*.deb"))
         print(f"{len(names)} packages downloaded, {size / 1e6:.1f} MB", file=sys.stderr)
         for name in names:
             unpack(name, Path(place))
+
+
+def download(place: str, names: Sequence[str]) -> None:
+    """Get packages. An old list of packages is renewed, once. Raises Unavailable."""
+    failed = run(place, "download", *names)
+    if failed:
+        failed = run(place, "update") or run(place, "download", *names)
+    if failed:
+        raise Unavailable(f"apt-get cannot get the packages: {failed}")
 
 
 def run(place: str, *arguments: str) -> str:

@@ -15,8 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.buses import SYSTEM_PYTHON
-from tests.packages.fetch import Unavailable
-from tests.packages.fetch import run as apt
+from tests.packages.fetch import Unavailable, download
 
 CACHE = Path(os.environ.get("REFERENCE_CACHE", Path(__file__).with_name(".cache")))
 # nmcli, bluetoothctl, upower, notify-send, powerprofilesctl, monitor-sensor, list-modems, and the
@@ -61,11 +60,7 @@ def programs() -> Path:
     if not root.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=CACHE, prefix="download-") as place:
-            failed = apt(place, "download", *PACKAGES)
-            if failed:
-                failed = apt(place, "update") or apt(place, "download", *PACKAGES)
-            if failed:
-                raise Unavailable(f"apt-get cannot get the packages: {failed}")
+            download(place, PACKAGES)
             for archive in Path(place).glob("*.deb"):
                 said("dpkg-deb", "-x", str(archive), f"{place}/root")
             Path(place, "root").rename(root)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import resource
 import signal
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -360,7 +362,8 @@ def test_the_journal_gets_what_they_print_under_their_names(tmp_path: Path) -> N
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "stdout"))
         listener.listen()
-        words, ends = [SH, "-c", "echo out; echo err >&2"], nursery.ends
+        waits = "! grep -q '^flags:.*[4-7][0-7][0-7][0-7]$' /proc/self/fdinfo/1"  # not O_NONBLOCK
+        words, ends = [SH, "-c", f"{waits} && echo out; echo err >&2"], nursery.ends
         nursery.children.start(words, {}, lambda status: ends.append((1, status)), "a.b\nroot")
         assert nursery.wait() == [0]
         said = []
@@ -379,3 +382,21 @@ def test_without_a_journal_they_print_where_the_bus_does(
         assert nursery.shell("echo out; echo err >&2") == 0
         assert capfd.readouterr() == ("out\n", "err\n")
         nursery.loop.close()
+
+
+def test_what_led_to_a_program_that_is_not_there_is_not_kept(nursery: Nursery) -> None:
+    """The error comes from another thread, and its frames have who asked; nobody looks for cycles
+    then, which may have descriptors."""
+
+    def ended(status: int) -> None:
+        raise AssertionError(status)
+
+    gone = weakref.ref(ended)
+    gc.disable()
+    try:
+        with pytest.raises(OSError, match="No such file"):
+            nursery.children.start(["/nonexistent"], {}, ended)
+        del ended
+        nursery.until(lambda: gone() is None)
+    finally:
+        gc.enable()

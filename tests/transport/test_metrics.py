@@ -17,9 +17,10 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from bridge.transport import families, launch, metrics
+from bridge.transport import launch, metrics, openmetrics
 from bridge.transport.lag import BOUNDS
 from bridge.transport.launch import StartError, listen, listen_for_metrics
+from bus1.quota import Limits as Quota
 from policy.rule import Origin, Rule
 from tests.buses import missing, start
 from tests.raw import Client
@@ -60,7 +61,7 @@ def connected(place: str) -> socket.socket:
 
 def asked(here: Running) -> Any:
     """Whoever answers, once it does."""
-    return here.do(lambda: here.server.metrics)
+    return here.do(lambda: here.server.counting.metrics)
 
 
 def ask(place: str, request: bytes = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") -> bytes:
@@ -154,7 +155,7 @@ def test_labels_have_an_end(
     fresh: Running, place: str, a: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who has most is told of; all others together are one."""
-    monkeypatch.setattr(families, "SHOWN", 3)
+    monkeypatch.setattr(openmetrics, "SHOWN", 3)
     for number in range(1, 8):
         client = fresh.connect()
         client.own(f"x.n{number}")
@@ -194,13 +195,91 @@ def test_counters_survive_a_reload(fresh: Running, place: str, a: Client) -> Non
 
 
 def test_the_loops_lag_is_a_histogram(fresh: Running, place: str) -> None:
-    fresh.do(fresh.server.lag.measure)
+    scrape(place)  # it serves
+    fresh.do(fresh.server.counting.lag.measure)
     found = scrape(place)["bus_loop_lag_seconds"]
     assert found.type == "histogram"
     buckets = [each.value for each in found.samples if each.name.endswith("_bucket")]
     assert len(buckets) == len(BOUNDS) + 1
     assert buckets == sorted(buckets)
     assert buckets[-1] >= 1
+
+
+def counts(family: Metric, **labels: str) -> list[float]:
+    """The last bucket of a histogram, and the count it says."""
+    found = [each for each in family.samples if labels.items() <= each.labels.items()]
+    whole = [each.value for each in found if each.labels.get("le") == "+Inf"]
+    return whole + [each.value for each in found if each.name.endswith("_count")]
+
+
+def test_what_a_client_sends_takes_a_while(fresh: Running, place: str, a: Client) -> None:
+    before = counts(scrape(place)["bus_dispatch_seconds"])
+    for _ in range(5):
+        a.ask("GetId")
+    after = counts(scrape(place)["bus_dispatch_seconds"])
+    assert after[0] == after[1] == before[0] + 5
+
+
+def test_replies_by_who_is_called(fresh: Running, place: str, a: Client, b: Client) -> None:
+    """Also those that will never come; those of clients without a name are together."""
+    b.own("x.y")
+    nobody = fresh.connect()
+    for _ in range(2):
+        serial = a.call("M", to="x.y")
+        b.reply(b.receive("M"))
+        a.answer(serial)
+    serial = a.call("M", to=nobody.name)
+    nobody.receive("M")
+    assert counts(scrape(place)["bus_reply_seconds"], dest="other") == [0, 0]
+    nobody.close()
+    a.answer(serial)
+    found = scrape(place)["bus_reply_seconds"]
+    assert counts(found, dest="x.y") == [2, 2]
+    assert counts(found, dest="other") == [1, 1]
+    assert fresh.do(lambda: fresh.server.counting.latency.begun) == {}
+
+
+def test_deadlines_of_replies_hold_while_they_are_measured(make: Make, place: str) -> None:
+    limits = {"reply_timeout": 50}
+    here = make(configuration=allowing(limits=limits, metrics=place))
+    a, b = here.connect(), here.connect()
+    assert a.answer(a.call("M", to=b.name)).error.endswith("NoReply")
+    assert counts(scrape(place)["bus_reply_seconds"], dest="other") == [1, 1]
+
+
+def test_users_without_room(fresh: Running, place: str, a: Client, b: Client) -> None:
+    fresh.narrow(b)
+    b.match("member='S'")
+    user = str(os.geteuid())
+    b.take()
+    fresh.client(b).peer.reset(Quota(bytes=1000, messages=100, handles=100, fds=10))
+    for _ in range(3):
+        a.signal("S", "s", "x" * 2000)
+    a.take()
+    assert samples(place, "bus_quota_exceeded")[(user, user)] == 3
+
+
+def test_bytes_of_both_directions(fresh: Running, place: str, a: Client) -> None:
+    before = samples(place, "bus_message_bytes")
+    a.ask("ListNames")
+    after = samples(place, "bus_message_bytes")
+    assert after[("out",)] - before[("out",)] > 50
+    assert after[("in",)] - before[("in",)] > 50
+
+
+def test_starts_by_how_they_ended(fresh: Running, place: str) -> None:
+    tally = fresh.server.hub.tally
+    tally.start("x.y", "started", 0.5)
+    tally.start("x.y", "started", 0.25)
+    tally.start("x.y", "TimedOut", 25.0)
+    found = scrape(place)["bus_activation_seconds"].samples
+    told = {(each.name, each.labels["result"]): each.value for each in found}
+    assert told == {
+        ("bus_activation_seconds_count", "started"): 2,
+        ("bus_activation_seconds_sum", "started"): 0.75,
+        ("bus_activation_seconds_count", "TimedOut"): 1,
+        ("bus_activation_seconds_sum", "TimedOut"): 25.0,
+    }
 
 
 # --------------------------------------------------------------------------- how to ask
@@ -256,8 +335,10 @@ def test_the_socket_is_for_its_owner_and_group(here: Running, place: str) -> Non
 @pytest.mark.parametrize("data", [b"x" * (metrics.LONGEST + 1), b""])
 def test_who_sends_no_request_is_hung_up_on(here: Running, place: str, data: bytes) -> None:
     with connected(place) as sock:
+        sock.settimeout(metrics.SECONDS / 2)  # it is not its time that ends it
         sock.sendall(data)
-        sock.shutdown(socket.SHUT_WR)
+        if not data:
+            sock.shutdown(socket.SHUT_WR)
         try:
             assert sock.recv(1) == b""
         except ConnectionResetError:

@@ -345,7 +345,7 @@ def test_without_descriptors_it_hangs_up_and_serves_again_later(tmp_path: Path) 
 SERVE = """
 import os, signal, sys
 from bridge.transport.launch import listen, new_guid
-from bridge.transport.server import run
+from bridge.transport.serving import run
 from bridge.transport.settings import Settings
 from tests.transport.running import allowing, loaded
 

@@ -4,7 +4,6 @@ import os
 import pwd
 import re
 import resource
-import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -125,8 +124,9 @@ def of_program(place: Place, service: Service) -> Iterator[Finding]:
     about = f"{service.name} cannot be started"
     if service.wrong:
         yield Finding("warning", "no-program", f"{about}: {service.wrong} ({service.file})")
-    elif service.words and shutil.which(service.words[0]) is None:
-        why = f"{about}: there is no program {service.words[0]} ({service.file})"
+    elif service.words and not os.access(program := service.words[0], os.X_OK):
+        hint = "" if "/" in program else ", nobody looks for it in $PATH"
+        why = f"{about}: there is no program {program}{hint} ({service.file})"
         yield Finding("warning", "no-program", why)
     if place.bus == "session":
         return

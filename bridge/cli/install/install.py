@@ -34,6 +34,8 @@ def install(place: Place, image: bool, program: str | None, replace: bool) -> in
     check(place, image)
     old = records.read(place)
     chosen = program or own_program()
+    if not chosen.startswith("/"):
+        raise Refusal(f"--program: {chosen} is not a path from the root on; systemd takes no other")
     for doubt in doubts(place, chosen):
         raise Refusal(f"{doubt}; choose another with --program")
     if not image and (why := failure(chosen)):
@@ -43,6 +45,8 @@ def install(place: Place, image: bool, program: str | None, replace: bool) -> in
     if old is not None and old.made == marks and not records.changed(place, old):
         print(f"{WHEN[place.bus]}: it is installed already.")
         return 0
+    for name in wanted:
+        place.check(name)
     new = planned(place, chosen, wanted, old, replace)
     for name in (*wanted, place.record):
         new.directories += make_directories(place.root, name)
@@ -51,7 +55,7 @@ def install(place: Place, image: bool, program: str | None, replace: bool) -> in
         put(place.path(name), entry)
         print(f"/{name}" if entry.target is None else f"/{name} -> {entry.target}")
     print(f"{WHEN[place.bus]}; until then nothing changes.")
-    print(f"`bus1 uninstall --{place.bus}` takes it back.")
+    print(f"`bus1 uninstall {place.words}` takes it back.")
     return 0
 
 
@@ -136,7 +140,7 @@ def planned(
         if not replace:
             raise Refusal(
                 f"{place.path(name)} is there already: {there.what()}; --replace puts ours in its"
-                f" place until `bus1 uninstall --{place.bus}`"
+                f" place until `bus1 uninstall {place.words}`"
             )
         new.replaced.setdefault(name, there)
     return new

@@ -52,8 +52,20 @@ class Place:
         """Where it is written down what has been installed."""
         return f"var/lib/bus1/{self.bus}.json"
 
+    @property
+    def words(self) -> str:
+        """How commands are told which bus of which machine."""
+        return f"--{self.bus}" if self.root == Path("/") else f"--{self.bus} --root {self.root}"
+
     def path(self, name: str) -> Path:
         return self.root / name.lstrip("/")
+
+    def check(self, name: str) -> None:
+        """Is that place in this machine, whatever leads there? Who has made an image may have put
+        links into it, and names into its record. Raises Refusal."""
+        folder = os.path.dirname(self.path(name))
+        if not Path(os.path.realpath(folder)).is_relative_to(self.root):
+            raise Refusal(f"{folder} leads out of {self.root}")
 
     def searched(self) -> Sequence[str]:
         """Where systemd will look for units."""

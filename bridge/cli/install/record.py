@@ -31,16 +31,20 @@ class Record:
 def read(place: Place) -> Record | None:
     """What is installed; None: nothing. Raises Refusal if the record makes no sense."""
     path = place.path(place.record)
+    place.check(place.record)
     try:
         found = json.loads(path.read_text())
         if found["form"] != FORM:
             raise Refusal(f"{path} is of another version of bus1")
-        return Record(
+        record = Record(
             str(found["program"]),
             {name: str(each) for name, each in found["made"].items()},
             {name: recorded(each) for name, each in found["replaced"].items()},
             [str(each) for each in found["directories"]],
         )
+        for name in (*record.made, *record.replaced, *record.directories):
+            place.check(name)
+        return record
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal, final
 
 from bridge.cli.install.place import ALIAS, Place
-from bridge.cli.link import BusError, Link, NoBus, where
+from bridge.cli.link import BusError, NoBus, reach
 from bridge.wire.protocol import DRIVER
 
 Kind = Literal["bus1", "dbus-daemon", "dbus-broker", "another"]
@@ -51,10 +51,8 @@ class Next:
 
 def running(place: Place, address: str | None) -> Running | str:
     """The bus that answers; or why there is none."""
-    system = place.bus == "system"
-    called = address or f"the {place.bus} bus"
     try:
-        link = Link(where(address, system, os.environ), called)
+        link = reach(address, place.bus == "system")
         try:
             ((pid,),) = link.ask(("GetConnectionUnixProcessID", "s", (DRIVER,)))
         finally:

@@ -112,9 +112,10 @@ def run(
     if system == session:
         print(f"bus1 {command}: one of --system and --session, please", file=sys.stderr)
         return 2
+    if root is not None and not os.path.isdir(root):
+        print(f"bus1 {command}: --root: {root} is not a directory", file=sys.stderr)
+        return 2
     try:
-        if root is not None and not os.path.isdir(root):
-            raise Refusal(f"{root} is not a directory")
         place = Place(Path(root or "/").resolve(), "system" if system else "session")
         status = work(place)
         sys.stdout.flush()

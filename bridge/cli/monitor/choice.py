@@ -20,10 +20,10 @@ KINDS: Final = TYPES[1:]
 REPLIES: Final = (RETURN, ERROR)
 ALL: Final = frozenset(range(1, len(TYPES)))
 CHECKS: Final = {
-    "name": is_bus_name,
-    "interface": is_interface,
-    "member": is_member,
-    "path": is_object_path,
+    "name": (is_bus_name, "name of a client"),
+    "interface": (is_interface, "interface"),
+    "member": (is_member, "member"),
+    "path": (is_object_path, "path of an object"),
 }
 
 
@@ -49,17 +49,18 @@ class Choice:
 
     def check(self) -> None:
         """Raises BadChoice."""
-        for key, valid in CHECKS.items():
+        for key, (valid, what) in CHECKS.items():
             value = getattr(self, key)
             if value is not None and not valid(value):
-                raise BadChoice(f"--{key}: {value!r} is none")
+                raise BadChoice(f"--{key}: {value!r} cannot be the {what}")
         if self.late() and ERROR not in self.kinds:
             raise BadChoice("--errors and --denied are about errors; --type leaves them out")
         for text in self.rules:
             try:
                 Rule.parse(text)
             except Refused as error:
-                raise BadChoice(f"invalid rule {text!r}: {error.text.strip()}") from None
+                hint = f" (perhaps --name {text}?)" if is_bus_name(text) else ""
+                raise BadChoice(f"invalid rule {text!r}: {error.text.strip()}{hint}") from None
 
     def late(self) -> bool:
         """Does it depend on the reply whether a call is shown?"""

@@ -91,7 +91,7 @@ class Lines:
         """What it answers, how long that took, and what it says."""
         frame, asked, latency = event.seen.frame, event.answers, event.latency()
         if asked is None or latency is None:
-            text = f"to {frame.reply_serial}"
+            text = f"to serial {frame.reply_serial}"
         else:
             name = ".".join(part for part in (asked.interface, asked.member) if part)
             text = f"to {asked.path or ''} {name} after {self.paint(span(latency), 'yellow')}"

@@ -6,6 +6,7 @@ from typing import Final, final
 from bridge.cli.link import Link
 from bridge.wire.body import unpack
 from bridge.wire.frame import Frame
+from bridge.wire.names import is_bus_name
 from bridge.wire.protocol import DRIVER, ERROR, SIGNAL
 
 CHANGED: Final = "NameOwnerChanged"
@@ -66,7 +67,8 @@ class Names:
             if not names:
                 del self.owned[before]
             del self.owners[name]
-        if owner and len(self.owners) < MOST:
+        # What is no name, and no bus says, could do anything to a terminal.
+        if len(self.owners) < MOST and is_bus_name(name) and is_bus_name(owner):
             self.owners[name] = owner
             self.owned.setdefault(owner, []).append(name)
 

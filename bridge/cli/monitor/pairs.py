@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from bridge.cli.reading import Seen
+from bridge.routing.errors import ACCESS_DENIED
+from bridge.wire.frame import Frame
 from bridge.wire.protocol import CALL, DRIVER, ERROR, NO_REPLY_EXPECTED, RETURN
 
-ACCESS_DENIED: Final = "org.freedesktop.DBus.Error.AccessDenied"
+# Who says Hello, as this bus shows it to monitors: it has no name yet.
+NAMELESS: Final = ":not.active.yet"
 # What is remembered of those that wait, in bytes; the oldest are forgotten first.
 ROOM: Final = 32 * 1024 * 1024
 COST: Final = 512  # of one, without the message itself
@@ -106,11 +109,18 @@ class Pairs:
         frame = seen.frame
         event = Event(seen)
         if frame.kind in (RETURN, ERROR) and frame.reply_serial:
-            to, serial = frame.destination(), frame.reply_serial
-            event.answers = self.calls.take(to, serial) or self.others.take(to, serial)
+            event.answers = self.answered(frame)
         if frame.destination() is not None:
             event.asked = self.remember(seen)
         return event
+
+    def answered(self, frame: Frame) -> Asked | None:
+        """What a reply answers. That to Hello goes to the name that it gives."""
+        to, serial = frame.destination(), frame.reply_serial
+        found = self.calls.take(to, serial) or self.others.take(to, serial)
+        if found is None and frame.sender() == DRIVER:
+            found = self.calls.take(NAMELESS, serial)
+        return found
 
     def remember(self, seen: Seen) -> Asked:
         frame = seen.frame

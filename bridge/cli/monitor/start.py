@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Final
 
-from bridge.cli.link import BusError, Link, NoBus, where
+from bridge.cli.link import BusError, NoBus, reach
 from bridge.cli.monitor.choice import Choice
 from bridge.cli.monitor.lines import Lines
 from bridge.cli.monitor.names import Names
@@ -23,10 +23,9 @@ def monitor(
     """Watch; the exit status. Raises BadChoice."""
     choice.check()
     names = Names()
-    place = address or f"the {'system' if system else 'session'} bus"
     try:
         outlets = opened(names, as_json, pcap)
-        link = Link(where(address, system, os.environ), place)
+        link = reach(address, system)
         names.ask(link)
         with interruptions() as interrupted:
             become_monitor(link, choice)
@@ -39,8 +38,9 @@ def monitor(
         return ENDED
     except OSError as error:
         return wrong(f"{error.filename or 'cannot write'}: {error.strerror}", WRONG)
-    close(watch.words(), for_programs=as_json or pcap == "-")
-    return wrong(gone, ENDED) if gone else 0
+    unwritten = close(watch.words(), for_programs=as_json or pcap == "-")
+    why = gone or unwritten
+    return wrong(why, ENDED) if why else 0
 
 
 def opened(names: Names, as_json: bool, pcap: str) -> list[Outlet]:
@@ -65,12 +65,14 @@ def watched(watch: Watch, interrupted: int) -> str:
     return ""
 
 
-def close(words: str, for_programs: bool) -> None:
-    """The closing words, where they do not disturb."""
+def close(words: str, for_programs: bool) -> str:
+    """The closing words, where they do not disturb; why they cannot be written, if that matters."""
     try:
         print(words, file=sys.stderr if for_programs else sys.stdout, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+        return "" if isinstance(error, BrokenPipeError) else f"cannot write: {error.strerror}"
+    return ""
 
 
 def wrong(text: str, status: int) -> int:

@@ -15,11 +15,11 @@ from bridge.cli.monitor.outlet import Outlet
 from bridge.cli.monitor.pairs import Event, Pairs
 from bridge.cli.monitor.tally import Tally
 from bridge.cli.reading import Seen
+from bridge.routing.errors import PREFIX
 from bridge.wire.body import unpack
 from bridge.wire.protocol import DRIVER
 
 MONITORING: Final = "org.freedesktop.DBus.Monitoring"
-ERRORS: Final = "org.freedesktop.DBus.Error."
 LOST: Final = ("org.bus1.Monitor1", "Lost", "t")
 PATIENCE: Final = 2.0  # seconds for what is still to be written after Ctrl-C
 
@@ -34,7 +34,7 @@ def become_monitor(link: Link, choice: Choice) -> None:
 
 def refusal(place: str, error: BusError) -> str:
     """Why the bus did not let us, in words that say what to do."""
-    kind = error.name.removeprefix(ERRORS)
+    kind = error.name.removeprefix(PREFIX)
     if kind == "AccessDenied":
         return f"{place} lets only root and its own user monitor it"
     if kind in ("UnknownMethod", "UnknownInterface"):

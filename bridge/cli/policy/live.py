@@ -1,28 +1,19 @@
 """`bus1 policy explain --live`: asks the bus that runs, about the policy that it has."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from dbus_fast import BusType, DBusError, Message, MessageType, Variant
-from dbus_fast.aio import MessageBus
-
+from bridge.cli.link import BusError, NoBus, reach
 from bridge.cli.policy.asking import Asked, Options, ask, ask_again, user_words
 from bridge.cli.policy.explain import question
 from bridge.cli.policy.files import Trouble
-from policy.report import rule_text
-from policy.rule import Rule
-from policy.study.inquiry import BUS, Inquiry, Person
+from bridge.cli.refusal import UNKNOWN, refusal
+from policy.study.inquiry import Inquiry, Person
 
-PATH: Final = "/org/freedesktop/DBus"
 INTERFACE: Final = "org.bus1.Policy1"
-SECONDS: Final = 10
-DENIED: Final = "org.freedesktop.DBus.Error.AccessDenied"
-NEEDED: Final = rule_text(Rule(allow=True, about="send", name=BUS, interface=INTERFACE))
-UNKNOWN: Final = tuple(
-    f"org.freedesktop.DBus.Error.Unknown{what}" for what in ("Method", "Interface", "Object")
-)
+
+Table = dict[str, tuple[str, object]]  # an a{sv}: each value with its type
 
 
 def explain(
@@ -43,88 +34,60 @@ def explain(
     return {"who": who, "what": question(asked)} | answer(table(asked, sender), address, system)
 
 
-def answer(table: dict[str, Variant], address: str | None, system: bool) -> dict[str, Any]:
+def answer(table: Table, address: str | None, system: bool) -> dict[str, Any]:
     """What the bus says to a question in its form. Raises Trouble."""
-    place = address or f"the {'system' if system else 'session'} bus"
     try:
-        return asyncio.run(asyncio.wait_for(call(table, address, system), SECONDS))
-    except DBusError as error:
-        raise Trouble(refusal(error)) from None
-    except TimeoutError:
-        raise Trouble(f"{place} did not answer within {SECONDS} seconds") from None
-    except EOFError:
-        raise Trouble(f"{place} has hung up") from None
-    except OSError as error:
-        raise Trouble(f"{place} is not there: {error.strerror or error}") from None
-    except ValueError as error:  # an address that is none, or a refused user
-        raise Trouble(f"{place} cannot be asked: {error}") from None
+        link = reach(address, system)
+        try:
+            ((text, *_),) = link.ask(("Explain", "a{sv}", (table,)), interface=INTERFACE)
+        finally:
+            link.close()
+        return cast(dict[str, Any], json.loads(str(text)))
+    except NoBus as error:
+        raise Trouble(str(error)) from None
+    except BusError as error:
+        if error.name in UNKNOWN:
+            raise Trouble("this bus does not explain itself: it is not bus1-daemon") from None
+        raise Trouble(refusal(error, INTERFACE)) from None
+    except ValueError:
+        raise Trouble("the bus has answered something else than an explanation") from None
 
 
-def refusal(error: DBusError) -> str:
-    """Why the bus did not answer, in words that say what to do."""
-    if error.type in UNKNOWN:
-        return "this bus does not explain itself: it is not bus1-daemon"
-    if error.type == DENIED and error.text.startswith("Rejected"):
-        return f"this bus's policy does not let you ask it; it needs, for your user: {NEEDED}"
-    return f"the bus says {error.type}: {error.text}"
-
-
-async def call(question: dict[str, Variant], address: str | None, system: bool) -> dict[str, Any]:
-    kind = BusType.SYSTEM if system else BusType.SESSION
-    bus = await MessageBus(bus_address=address, bus_type=kind).connect()
-    try:
-        reply = await bus.call(
-            Message(
-                destination=BUS,
-                path=PATH,
-                interface=INTERFACE,
-                member="Explain",
-                signature="a{sv}",
-                body=[question],
-            )
-        )
-    finally:
-        bus.disconnect()
-    if reply is None or reply.message_type is MessageType.ERROR:
-        raise DBusError._from_message(reply)
-    return cast(dict[str, Any], json.loads(reply.body[0]))
-
-
-def table(asked: Asked, sender: str | None) -> dict[str, Variant]:
+def table(asked: Asked, sender: str | None) -> Table:
     """The question as the interface takes it."""
-    found = asker(asked.person) if sender is None else {"sender": Variant("s", sender)}
+    found: Table = asker(asked.person) if sender is None else {"sender": ("s", sender)}
     if asked.action == "own":
-        return found | {"own": Variant("s", asked.name)}
+        return found | {"own": ("s", asked.name)}
     if asked.name:
-        found["destination"] = Variant("s", asked.name)
+        found["destination"] = ("s", asked.name)
     return found | message(asked.inquiry)
 
 
-def asker(person: Person) -> dict[str, Variant]:
+def asker(person: Person) -> Table:
     """Somebody who is not connected, but could be. Raises Trouble."""
     if person.uid is None:
         raise Trouble("--live: nobody asks for an anonymous user")
     return {
-        "user": Variant("u", person.uid),
-        "groups": Variant("au", list(person.groups)),
-        "names": Variant("as", list(person.names)),
-        "at_console": Variant("b", person.at_console),
+        "user": ("u", person.uid),
+        "groups": ("au", list(person.groups)),
+        "names": ("as", list(person.names)),
+        "at_console": ("b", person.at_console),
     }
 
 
-def message(inquiry: Inquiry) -> dict[str, Variant]:
+def message(inquiry: Inquiry) -> Table:
     """The message as the interface takes it. What it lacks is left out."""
     said = {
-        name: Variant("s", value)
+        name: ("s", value)
         for name in ("type", "path", "interface", "member", "error")
         if (value := getattr(inquiry, name)) is not None
     }
     if inquiry.broadcast:
-        said["broadcast"] = Variant("b", True)
+        said["broadcast"] = ("b", True)
     if inquiry.fds:
-        said["fds"] = Variant("u", inquiry.fds)
+        said["fds"] = ("u", inquiry.fds)
     if inquiry.requested is not None:
-        said["requested_reply"] = Variant("b", inquiry.requested)
+        said["requested_reply"] = ("b", inquiry.requested)
     if inquiry.texts:
-        said["arguments"] = Variant("a{us}", dict(inquiry.texts))
+        said["arguments"] = ("a{us}", dict(inquiry.texts))
     return said

@@ -7,6 +7,8 @@ from typing import Any, Final, final
 from rich.console import Console
 from rich.text import Text
 
+from policy.text import escaped
+
 COLOURS: Final = {"allowed": "green", "denied": "red", "let through": "yellow"}
 
 
@@ -19,8 +21,9 @@ class Screen:
 
     def line(self, *parts: str | tuple[str, str], indent: int = 0, mark: str = "") -> None:
         """One line of texts, or texts with a style; folded under its own beginning. The mark
-        stands in the indentation."""
-        text = Text.assemble(*parts)
+        stands in the indentation. What others have chosen does nothing to the terminal."""
+        pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+        text = Text.assemble(*((escaped(said), style) for said, style in pairs))
         lines: Iterable[Text] = [text]
         if self.console.is_terminal:
             lines = text.wrap(self.console, max(1, self.console.width - indent))
