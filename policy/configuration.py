@@ -10,6 +10,7 @@ from policy.rule import Origin, Section
 STANDARD_SESSION: Final = "standard-session"
 STANDARD_SYSTEM: Final = "standard-system"
 
+Bus = Literal["session", "system"]  # the two that have standard files
 SlowReceivers = Literal["drop", "disconnect"]
 Apparmor = Literal["required", "enabled", "disabled"]
 

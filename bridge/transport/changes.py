@@ -12,9 +12,9 @@ from policy.limits import Limits
 
 # What is read only at the start, as by dbus-daemon.
 FIXED: Final = ("type", "user", "listen", "auth", "allow_anonymous", "fork", "keep_umask",
-                "syslog", "pidfile", "metrics")  # fmt: skip
-SHORT: Final = ("service_helper", "apparmor", "permissive", "connection_rate", "slow_receivers")
-LONG: Final = ("service_directories", "selinux")
+                "syslog", "pidfile", "metrics", "apparmor", "selinux")  # fmt: skip
+SHORT: Final = ("service_helper", "permissive", "connection_rate", "slow_receivers")
+LONG: Final = ("service_directories",)
 
 
 def summary(old: Loaded, new: Loaded) -> str:
@@ -106,7 +106,7 @@ def word(value: object) -> str:
     if value is None or value == ():
         return "none"
     if isinstance(value, tuple):
-        return " ".join(map(str, value))
+        return " ".join(" ".join(each) if isinstance(each, tuple) else each for each in value)
     if isinstance(value, Rate):
         return f"{value.per_second:g}/s, at most {value.burst} at once"
     if isinstance(value, bool):

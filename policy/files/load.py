@@ -5,9 +5,9 @@ Their forms are read elsewhere (policy/files/draft.py); here is only which files
 
 import os
 from importlib import import_module
-from typing import Final, Literal
+from typing import Final
 
-from policy.configuration import Configuration
+from policy.configuration import Bus, Configuration
 from policy.files.draft import Draft, read
 from policy.rule import Origin
 
@@ -22,7 +22,7 @@ def load(path: str) -> Configuration:
     return draft.finish()
 
 
-def standard(bus: Literal["session", "system"]) -> Configuration:
+def standard(bus: Bus) -> Configuration:
     """The bus that --session or --system means. Raises ConfigError, OSError.
 
     What the reference would read and this bus adds (conf/bus1.conf), or this program's own text

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from policy.configuration import Apparmor, SlowReceivers
+from policy.configuration import Apparmor, Bus, SlowReceivers
 from policy.files.toml_rules import AnyRule, ConnectTable, Somebody, Table, Text, as_table
 from policy.limits import HIGHEST, NAMES
 from policy.rule import Context
@@ -143,5 +143,5 @@ class PartTable(Table):
 class FileTable(PartTable):
     """A whole file: the bus that it is for, if not for any, and its parts."""
 
-    bus: Literal["system", "session"] | None = None
+    bus: Bus | None = None
     then: list[PartTable] = Field([])

@@ -289,7 +289,7 @@ WRONG: list[tuple[str, str]] = [
     ('listen = [\n  "a",\n  5,\n]', "3: listen should be a text, not 5"),
     ('user = ""', "1: user is empty"),
     ('auth = ["X"]', "1: auth should be 'EXTERNAL', 'DBUS_COOKIE_SHA1' or 'ANONYMOUS', not 'X'"),
-    ('bus = "x"', "1: bus should be 'system' or 'session', not 'x'"),
+    ('bus = "x"', "1: bus should be 'session' or 'system', not 'x'"),
     ("[limits]\nauth_timeout = 1\nfoo = 1", "3: there is no limit named foo"),
     ("limits.auth_timeout = -1", "1: auth_timeout should be greater than or equal to 0, not -1"),
     ("limits.auth_timeout = true", "1: auth_timeout should be a whole number, not True"),

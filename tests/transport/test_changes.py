@@ -56,7 +56,6 @@ def test_the_same_rule_for_somebody_else_is_another() -> None:
         ({"permissive": True}, "permissive off -> on"),
         ({"slow_receivers": "disconnect"}, "slow_receivers drop -> disconnect"),
         ({"connection_rate": Rate(2.5, 9)}, "connection_rate none -> 2.5/s, at most 9 at once"),
-        ({"selinux": (("a.b", "c"),)}, "selinux changed"),
         ({"quotas": (QUOTA, QUOTA)}, "quotas: 2 more"),
         (
             {"limits": Limits(auth_timeout=1, max_message_unix_fds=2), "permissive": True},
@@ -107,6 +106,11 @@ def test_what_is_fixed() -> None:
         "user is read only at the start: it stays none",
         "listen is read only at the start: it stays unix:path=/a unix:path=/b",
         "syslog is read only at the start: it stays off",
+    ]
+    labelled = replace(start, selinux=(("a.b", "x_t"), ("c.d", "y_t")), apparmor="disabled")
+    assert fixed(labelled, start) == [
+        "apparmor is read only at the start: it stays disabled",
+        "selinux is read only at the start: it stays a.b x_t c.d y_t",
     ]
 
 

@@ -7,9 +7,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, final
+from typing import Final, final
 
-Bus = Literal["system", "session"]
+from policy.configuration import Bus
+
 ALIAS: Final = "dbus.service"  # what everybody calls the bus
 ALIAS_SOCKET: Final = "dbus.socket"
 UNIT: Final[dict[Bus, str]] = {"system": "bus1", "session": "bus1-session"}

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from bridge.cli.policy.files import Bus, configured, fragment, refusal, together
+from bridge.cli.policy.files import configured, fragment, refusal, together
 from bridge.cli.policy.screen import Screen, print_json
-from policy.configuration import ConfigError, Configuration
+from policy.configuration import Bus, ConfigError, Configuration
 from policy.limits import Limits
 from policy.study.lint import lint
 from policy.study.remark import LEVELS, Level, Remark

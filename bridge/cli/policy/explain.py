@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bridge.cli.policy.asking import Asked, Options, ask, ask_again, user_words
-from bridge.cli.policy.files import Bus, configured
+from bridge.cli.policy.files import configured
 from bridge.cli.policy.screen import COLOURS, Screen, print_json, where
+from policy.configuration import Bus
 from policy.explain import Finding, connecting, messages, owning
 from policy.people import People
 from policy.policy import Policy

@@ -4,16 +4,15 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, Literal, final
+from typing import Final, final
 
-from policy.configuration import ConfigError, Configuration
+from policy.configuration import Bus, ConfigError, Configuration
 from policy.files.draft import Draft, read
 from policy.files.load import standard
 from policy.limits import Limits
 from policy.rule import Origin
 from policy.study.remark import Remark
 
-Bus = Literal["session", "system"]
 BUSES: Final[tuple[Bus, ...]] = ("session", "system")
 PLACE: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<text>.*)", re.DOTALL)
 NOWHERE: Final = "unix:"  # for files that are part of a configuration, and need not listen
