@@ -63,12 +63,13 @@ def run(
     (home / "empty").mkdir(mode=0o700)
     path = f"{place}/{kind}:{variables.pop('PATH', os.environ['PATH'])}"
     own = {"PATH": path, "TMPDIR": str(home), "PYTHONPATH": "", MARK: str(home)}
-    with (home / "output").open("w+") as out:
+    # Apart, as what a bus writes may stand in the middle of a line of TAP.
+    with (home / "output").open("w+") as out, (home / "errors").open("w") as errors:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=out,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             env=environment(home, **own | variables),
             cwd=home,
             start_new_session=True,
@@ -80,7 +81,7 @@ def run(
         finally:
             end_all(home)
             process.wait()
-    said = (home / "output").read_text(errors="replace")
+    said = "".join((home / each).read_text(errors="replace") for each in ("output", "errors"))
     lines = home / report if report else home / "output"
     results = tap(lines.read_text(errors="replace")) if lines.exists() else {}
     return Outcome(process.returncode, said, results)
