@@ -36,7 +36,10 @@ cdef class Hub:
     cdef public long long active
     cdef public long long work
     cdef unsigned int last_serial
-    @cython.locals(found=list, client=Client)
+    cdef bint is_back(self, Client monitor, Frame frame) except -1
+    cpdef bint catch_up(self, Client monitor) except -1
+    cpdef note_drop(self, Client client, Client sender)
+    @cython.locals(found=list, client=Client, each=Client)
     cpdef show(self, Client sender, Client receiver, Frame frame)
     cpdef refuse(self, Client client, Frame frame, object refused)
     @cython.locals(
