@@ -125,7 +125,9 @@ def test_what_waits_of_somebody_gone_is_not_delivered(place: Place) -> None:
     assert [m.member for m in owner.take() if m.member != "NameAcquired"] == ["There"]
 
 
-def test_descriptors_wait_with_their_message(place: Place) -> None:
+@pytest.fixture
+def delivered(place: Place) -> Iterator[tuple[Message, int]]:
+    """A message that has waited with the one end of a pipe, and the other end."""
     bus = place.start()
     a, owner = bus.connect(), bus.connect()
     read, write = os.pipe()
@@ -133,23 +135,21 @@ def test_descriptors_wait_with_their_message(place: Place) -> None:
     os.close(write)
     a.settle()
     owner.own(NAME)
-    os.write(owner.receive("M").fds[0], b"x")
+    yield owner.receive("M"), read
+    os.close(read)
+
+
+def test_descriptors_wait_with_their_message(delivered: tuple[Message, int]) -> None:
+    message, read = delivered
+    os.write(message.fds[0], b"x")
     assert os.read(read, 1) == b"x"
-    os.close(read)
 
 
-def test_descriptors_that_were_delivered_are_not_kept(place: Place) -> None:
+def test_descriptors_that_were_delivered_are_not_kept(delivered: tuple[Message, int]) -> None:
     """The process that was started for them may live as long as the bus."""
-    bus = place.start()
-    a, owner = bus.connect(), bus.connect()
-    read, write = os.pipe()
-    a.send(1, [(1, "/p"), (3, "M"), (6, NAME)], "h", [0], fds=[write])
-    os.close(write)
-    a.settle()
-    owner.own(NAME)
-    os.close(owner.receive("M").fds.pop())
+    message, read = delivered
+    os.close(message.fds.pop())
     assert select.select([read], [], [], 5)[0] == [read]
-    os.close(read)
 
 
 def test_a_reload_does_not_touch_what_is_being_started(place: Place) -> None:

@@ -9,11 +9,12 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator, Sequence
 
 from tests.bench import cases as workloads
 from tests.bench.cases import Case
 from tests.bench.check import CASES as CHECKED
-from tests.bench.check import OURS, THEIRS, check
+from tests.bench.check import OURS, THEIRS, Requirement, check
 from tests.bench.measure import Length, Machine, build, measure, measure_start
 from tests.bench.report import report
 from tests.bench.samples import START, Samples
@@ -41,6 +42,34 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return chosen
 
 
+def options(
+    command: str, about: str | None, rounds: int, duration: float
+) -> argparse.ArgumentParser:
+    """Of the commands beside this, which have requirements of their own."""
+    parser = argparse.ArgumentParser(f"tests/bench/{command}", description=about)
+    add = parser.add_argument
+    add("--check", action="store_true", help="1 if a requirement is missed")
+    add("--only", metavar="WORD", default="", help="only the workloads with this in their name")
+    add("--rounds", type=int, default=rounds, help="(default %(default)s)")
+    seconds = "measured seconds of a run (default %(default)s)"
+    add("--duration", type=float, default=duration, help=seconds)
+    return parser
+
+
+def rounds(most: int) -> Iterator[int]:
+    """Their numbers. stderr is told how far they are, and on what machine they were."""
+    began, machine = time.monotonic(), Machine()
+    for number in range(most):
+        yield number
+        seconds = time.monotonic() - began
+        print(f"\rround {number + 1} of {most}, {seconds:.0f} s", end="", file=sys.stderr)
+    print(
+        f"\n{os.cpu_count()} CPUs, Linux {os.uname().release}; {most} rounds; "
+        f"others used {machine.others():.0%} of the machine\n",
+        file=sys.stderr,
+    )
+
+
 def run_round(
     number: int, cases: list[Case], targets: list[Target], length: Length, samples: Samples
 ) -> None:
@@ -57,17 +86,10 @@ def run_round(
                 samples.add(case.name, one.name, measure(one, case, length))
 
 
-def run(cases: list[Case], targets: list[Target], rounds: int, length: Length) -> Samples:
-    samples, began, machine = Samples(), time.monotonic(), Machine()
-    for number in range(rounds):
+def run(cases: list[Case], targets: list[Target], most: int, length: Length) -> Samples:
+    samples = Samples()
+    for number in rounds(most):
         run_round(number, cases, targets, length, samples)
-        seconds = time.monotonic() - began
-        print(f"\rround {number + 1} of {rounds}, {seconds:.0f} s", end="", file=sys.stderr)
-    print(
-        f"\n{os.cpu_count()} CPUs, Linux {os.uname().release}; {rounds} rounds; "
-        f"others used {machine.others():.0%} of the machine\n",
-        file=sys.stderr,
-    )
     return samples
 
 
@@ -85,6 +107,17 @@ def prepare() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+def verdict(
+    samples: Samples, requirements: Sequence[Requirement], chosen: argparse.Namespace
+) -> int:
+    """Say what is met, of what has been measured; the exit status."""
+    asked = [each for each in requirements if each.values(samples) or not chosen.only]
+    said, met = check(samples, asked)
+    print(said)
+    print("\n".join(samples.failures()))
+    return 1 if samples.failures() or (chosen.check and not met) else 0
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.bench.bus import Bus
 from tests.bench.cases import Case
-from tests.bench.check import Requirement, check
-from tests.bench.main import prepare
-from tests.bench.measure import Length, Machine, Sample, load, placement
+from tests.bench.check import Requirement
+from tests.bench.main import options, prepare, rounds, verdict
+from tests.bench.measure import Length, Sample, load, placement
 from tests.bench.report import workloads
 from tests.bench.samples import Samples
 from tests.bench.targets import ROOT, Failure, Target, target
@@ -79,41 +78,24 @@ def measure(ours: Target, case: Case, mode: str, length: Length) -> Sample:
         return Sample({}, str(error))
 
 
-def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("tests/bench/monitor", description=__doc__)
-    add = parser.add_argument
-    add("--check", action="store_true", help="1 if a requirement is missed")
-    add("--only", metavar="WORD", default="", help="only the workloads with this in their name")
-    add("--rounds", type=int, default=15, help="(default 15)")
-    add("--duration", type=float, default=0.3, help="measured seconds of a run (default 0.3)")
-    return parser.parse_args(argv)
-
-
 def run(chosen: argparse.Namespace) -> Samples:
-    samples, began, machine = Samples(), time.monotonic(), Machine()
+    samples = Samples()
     ours, length = target("bus1"), Length(chosen.duration, chosen.duration / 3)
-    for number in range(chosen.rounds):
+    for number in rounds(chosen.rounds):
         first = number % len(MODES)
         for case in CASES:
             if chosen.only in case.name:
                 for mode in MODES[first:] + MODES[:first]:
                     samples.add(case.name, mode, measure(ours, case, mode, length))
-        seconds = time.monotonic() - began
-        print(f"\rround {number + 1} of {chosen.rounds}, {seconds:.0f} s", end="", file=sys.stderr)
-    print(f"\nothers used {machine.others():.0%} of the machine\n", file=sys.stderr)
     return samples
 
 
 def main(argv: list[str] | None = None) -> int:
-    chosen = arguments(argv)
+    chosen = options("monitor", __doc__, rounds=15, duration=0.3).parse_args(argv)
     prepare()
     samples = run(chosen)
     print(workloads(samples, list(CASES), list(MODES)), "\n")
-    asked = [each for each in REQUIREMENTS if each.values(samples) or not chosen.only]
-    said, met = check(samples, asked)
-    print(said)
-    print("\n".join(samples.failures()))
-    return 1 if samples.failures() or (chosen.check and not met) else 0
+    return verdict(samples, REQUIREMENTS, chosen)
 
 
 if __name__ == "__main__":

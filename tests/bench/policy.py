@@ -9,13 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench.check import CPU, Requirement, check
-from tests.bench.main import prepare
-from tests.bench.measure import Length, Machine, measure
+from tests.bench.check import CPU, Requirement
+from tests.bench.main import options, prepare, rounds, verdict
+from tests.bench.measure import Length, measure
 from tests.bench.policy_loading import CLIENTS, loading, reloading
 from tests.bench.policy_targets import CASES, OPEN, PACKAGES, PolicyTarget, targets
 from tests.bench.report import workloads
@@ -48,35 +47,22 @@ REQUIREMENTS = [
 ]
 
 
-def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("tests/bench/policy", description=__doc__)
-    add = parser.add_argument
-    add("--check", action="store_true", help="1 if a requirement is missed")
-    add("--only", metavar="WORD", default="", help="only the workloads with this in their name")
-    add("--rounds", type=int, default=31, help="(default 31)")
-    add("--duration", type=float, default=0.08, help="measured seconds of a run (default 0.08)")
-    return parser.parse_args(argv)
-
-
 def run(both: list[PolicyTarget], chosen: argparse.Namespace) -> Samples:
-    samples, began, machine = Samples(), time.monotonic(), Machine()
+    samples = Samples()
     length = Length(chosen.duration, chosen.duration / 3)
     for sample in reloading(both[1]):
         samples.add(RELOADING, PACKAGES, sample)
-    for number in range(chosen.rounds):
+    for number in rounds(chosen.rounds):
         samples.add(LOADING, PACKAGES, loading(both[1].main))
         for case in CASES:
             if chosen.only in case.name:
                 for one in both if number % 2 else both[::-1]:
                     samples.add(case.name, one.name, measure(one, case, length))
-        seconds = time.monotonic() - began
-        print(f"\rround {number + 1} of {chosen.rounds}, {seconds:.0f} s", end="", file=sys.stderr)
-    print(f"\nothers used {machine.others():.0%} of the machine\n", file=sys.stderr)
     return samples
 
 
 def main(argv: list[str] | None = None) -> int:
-    chosen = arguments(argv)
+    chosen = options("policy", __doc__, rounds=31, duration=0.08).parse_args(argv)
     prepare()
     with TemporaryDirectory(prefix="bus1-policy-") as directory:
         os.chmod(directory, 0o711)
@@ -86,11 +72,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"tests/bench/policy: {error}", file=sys.stderr)
             return 2
     print(workloads(samples, list(CASES), [OPEN, PACKAGES]), "\n")
-    asked = [each for each in REQUIREMENTS if each.values(samples) or not chosen.only]
-    said, met = check(samples, asked)
-    print(said)
-    print("\n".join(samples.failures()))
-    return 1 if samples.failures() or (chosen.check and not met) else 0
+    return verdict(samples, REQUIREMENTS, chosen)
 
 
 if __name__ == "__main__":

@@ -44,14 +44,9 @@ USERS = "org.bus1.DBus.Debug.Stats.UserAccounting"
 
 
 @pytest.fixture
-def a(bus: Bus) -> Client:
-    """A client of a whole bus: the numbers are those of sockets and queues."""
-    return bus.connect()
-
-
-@pytest.fixture
-def b(bus: Bus) -> Client:
-    return bus.connect()
+def both(bus: Bus) -> Bus:
+    """Whole buses: the numbers are those of sockets and queues."""
+    return bus
 
 
 def stats(client: Client) -> dict[str, Any]:

@@ -12,12 +12,12 @@ import signal
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from tests.buses import KINDS, as_program, environment
 
@@ -65,26 +65,30 @@ def run(
     own = {"PATH": path, "TMPDIR": str(home), "PYTHONPATH": "", MARK: str(home)}
     # Apart, as what a bus writes may stand in the middle of a line of TAP.
     with (home / "output").open("w+") as out, (home / "errors").open("w") as errors:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=errors,
-            env=environment(home, **own | variables),
-            cwd=home,
-            start_new_session=True,
-        )
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            out.write(f"\n# no end after {seconds} s\n")
-        finally:
-            end_all(home)
-            process.wait()
+        options = {"stderr": errors, "cwd": home, "env": environment(home, **own | variables)}
+        status = until_its_end(argv, seconds, out, lambda _: end_all(home), **options)
     said = "".join((home / each).read_text(errors="replace") for each in ("output", "errors"))
     lines = home / report if report else home / "output"
     results = tap(lines.read_text(errors="replace")) if lines.exists() else {}
-    return Outcome(process.returncode, said, results)
+    return Outcome(status, said, results)
+
+
+def until_its_end(
+    argv: Sequence[str], seconds: float, out: TextIO, end: Callable[[int], None], **options: Any
+) -> int:
+    """Run a program in a session of its own; its exit status. `end` gets its id, and ends it and
+    what it has left behind: after so many seconds, if not earlier."""
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=out, start_new_session=True, **options
+    )
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        out.write(f"\n# no end after {seconds} s\n")
+    finally:
+        end(process.pid)
+        process.wait()
+    return process.returncode
 
 
 def end_all(home: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ import pytest
 
 from tests.buses import KINDS, as_program, environment, missing, start
 from tests.readable import READING_ALL, need_reading_all
+from tests.reference.suite import until_its_end
 
 SUITE = Path("/usr/lib/dbus-1.0/installed-tests/dbus")
 DEBUG = Path("/usr/lib/dbus-1.0/debug-build")
@@ -117,25 +117,15 @@ def output(
     }
     data = {} if mode == "session" else {"DBUS_TEST_DATA": str(SUITE / "data")}
     with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=environment(place, DBUS_TEST_DAEMON=str(program), **suite, **data),
-            cwd=place,
-            start_new_session=True,
-        )
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            out.write(f"\n# no end after {seconds} s\n")
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        variables = environment(place, DBUS_TEST_DAEMON=str(program), **suite, **data)
+        until_its_end(words, seconds, out, end_group, stderr=out, cwd=place, env=variables)
         out.seek(0)
         return out.read()
+
+
+def end_group(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("subtest", SUBTESTS, ids=lambda each: f"{each.mode}-{each.name}")

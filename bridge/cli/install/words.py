@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
+from bridge.cli.policy.words import Json, Notes
+
 if TYPE_CHECKING:
     from bridge.cli.install.place import Place
 
@@ -82,12 +84,8 @@ def doctor(
     address: Annotated[
         str | None, Option("--address", metavar="ADDRESS", help="Where the bus is.")
     ] = None,
-    notes: Annotated[
-        bool, Option("--notes", "-n", metavar="", help="Show also what is only good to know.")
-    ] = False,
-    as_json: Annotated[
-        bool, Option("--json", metavar="", help="Write JSON, for programs.")
-    ] = False,
+    notes: Notes = False,
+    as_json: Json = False,
 ) -> int:
     """Say which bus runs, which one the next boot brings, and what would go wrong with this one.
 

@@ -6,7 +6,7 @@ import typer
 from typer import Argument, Option
 
 from bridge.cli.policy.explain_words import explain
-from bridge.cli.policy.words import Files, Json, Session, System, User, run
+from bridge.cli.policy.words import Files, Json, Notes, Session, System, User, run
 
 app = typer.Typer(
     name="policy",
@@ -23,9 +23,7 @@ def check(
     strict: Annotated[
         bool, Option("--strict", metavar="", help="Let warnings count, too.")
     ] = False,
-    notes: Annotated[
-        bool, Option("--notes", "-n", metavar="", help="Show also what is only good to know.")
-    ] = False,
+    notes: Notes = False,
     as_json: Json = False,
 ) -> int:
     """Find what a bus would not take, and what does other than it seems to.

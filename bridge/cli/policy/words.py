@@ -21,6 +21,9 @@ Session = Annotated[
     bool, Option("--session", metavar="", help="The session bus; files come after it.")
 ]
 Json = Annotated[bool, Option("--json", metavar="", help="Write JSON, for programs.")]
+Notes = Annotated[
+    bool, Option("--notes", "-n", metavar="", help="Show also what is only good to know.")
+]
 User = Annotated[
     str | None, Option("--user", "-u", metavar="USER", help="A user, by name or number.")
 ]
