@@ -14,6 +14,10 @@ cpdef int land(Message message, Queue queue) except -1
 
 cdef int depart(Handle handle) except -1
 
-cpdef int spend(Handle handle) except -1
+cpdef int spend(Handle handle, Message message) except -1
+
+cpdef Handle copy(Handle handle)
+
+cpdef int at_hand(Queue sender, Handle handle) except -1
 
 cpdef int held(Queue sender, Handle handle) except -1

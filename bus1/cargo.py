@@ -1,6 +1,7 @@
 """Handles on their way in messages: who may send them, and when they become the receiver's.
 
-A handle that its sender holds is copied, a new one for each receiver. A one-shot handle moves.
+A handle that its sender holds is copied, a new one for each receiver, and so is one that the sender
+offers of its own node. A one-shot handle moves.
 """
 
 from typing import Any
@@ -15,11 +16,7 @@ def may_carry(sender: Queue, to: Handle, handles: list[Handle]) -> int:
     """How many handles go with a message. A one-shot handle moves, so it goes once at most."""
     once = 0
     for handle in handles:
-        if handle is not None and handle.hand and handle.node.queue is sender:
-            if handle.busy:
-                raise Busy("a staged transaction is about to use this handle")
-        else:
-            held(sender, handle)
+        at_hand(sender, handle)
         if handle.once:
             if handle is to:
                 raise Duplicate("a one-shot handle carried by itself")
@@ -39,8 +36,16 @@ def promise(handles: list[Handle] | None) -> list[Any] | None:
             handle.busy = True
             carried.append(handle)
         else:
-            carried.append(mint(handle.node, False, 0))
+            carried.append(copy(handle))
     return carried
+
+
+def copy(handle: Handle) -> Handle:
+    """A new handle beside one that is held or offered. An offer is how the owner makes one, and so
+    need not hear that there was none."""
+    if handle.hand:
+        handle.node.hush()
+    return mint(handle.node, False, 0)
 
 
 def land(message: Message, queue: Queue) -> None:
@@ -66,11 +71,21 @@ def depart(handle: Handle) -> None:
     handle.busy = handle.hand = False
 
 
-def spend(handle: Handle) -> None:
-    """A one-shot handle dies of its use."""
+def spend(handle: Handle, message: Message) -> None:
+    """A one-shot handle dies of its use, and the message says which it was."""
+    message.once = True
+    message.cookie = handle.cookie
     handle.remove()
     handle.unlink()
     handle.holder = None
+
+
+def at_hand(sender: Queue, handle: Handle | None) -> None:
+    """What can be passed on: what is held, and what is in hand of one's own."""
+    if handle is None or not handle.hand or handle.node.queue is not sender:
+        held(sender, handle)
+    elif handle.busy:
+        raise Busy("a staged transaction is about to use this handle")
 
 
 def held(sender: Queue, handle: Handle | None) -> None:

@@ -9,6 +9,7 @@ from bus1.quota cimport Share
 cdef class Message:
     cdef readonly int kind
     cdef public bint more
+    cdef readonly bint once
     cdef public unsigned long long stamp
     cdef public unsigned long long tie
     cdef readonly unsigned long long cookie

@@ -21,11 +21,13 @@ class Message:
 
     `tie` orders messages of equal stamp; `more` tells that the same operation put another payload
     into this queue, right behind. `handles` are the receiver's: it may use them once it has
-    received the message, and finds None where a node was gone. `share` is who paid.
+    received the message, and finds None where a node was gone. `share` is who paid. A
+    payload that came on a one-shot handle (`once`) has that handle's cookie.
     """
 
     kind: int
     more: bool
+    once: bool
     stamp: int
     tie: int
     cookie: int
@@ -50,7 +52,7 @@ def data(
     """A payload on its way."""
     message = Message.__new__(Message)
     message.kind = 0  # DATA: a literal, because this runs once a receiver
-    message.more = False
+    message.more = message.once = False
     message.stamp = message.tie = message.cookie = 0
     message.target = target
     message.payload = payload

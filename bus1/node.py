@@ -4,8 +4,9 @@ A handle is in one of four states:
 
 * held: in its holder's table, with an id;
 * in a message: `holder` is the receiver's queue, no table yet;
-* in hand: a one-shot handle that its maker has not sent yet (`hand`), or the copy that a staged
-  message promises, which counts for its node but which no notice reaches;
+* in hand: one that the node's owner has made only to send it (`hand`), and that counts for nothing
+  yet; or the copy that a staged message promises, which counts for its node but which no notice
+  reaches;
 * dead: no holder, no table.
 
 A node links the handles of the first two states, because they are told when it is destroyed. The

@@ -15,7 +15,6 @@ from bus1.errors import (
     Foreign,
     Gone,
     Invalid,
-    Quota,
     TooLong,
     Unknown,
 )
@@ -26,7 +25,7 @@ from bus1.quota import Account, Limits, User
 from bus1.release import drop, release
 from bus1.seed import Seed
 from bus1.table import Table
-from bus1.transaction import Transaction, check, unicast
+from bus1.transaction import Transaction, cast, check, unicast
 
 
 class Usage(NamedTuple):
@@ -91,6 +90,16 @@ class Peer:
         holder.table.afford(1)
         return holder.table.hold(mint(node, True, cookie))
 
+    def offer(self, node: Node) -> Handle:
+        """A handle in hand, only to be sent, any number of times: each receiver gets a new handle
+        to one's own node. As long as it has not been sent, nobody notices it."""
+        check(self.queue, 0, 0)
+        self.table.own(node)
+        handle = mint(node, True, 0)  # since a one-shot handle does not count for its node
+        handle.once = False
+        handle.hand = True
+        return handle
+
     def transfer(self, handle: Handle, to: "Peer") -> Handle:
         """A new handle to the same node for another peer; a one-shot handle itself moves there."""
         check(self.queue, 0, 0)
@@ -142,7 +151,7 @@ class Peer:
         handles: list[Handle] | None = None,
     ) -> int:
         """One message to one node; returns its stamp."""
-        return unicast(self.queue, handle, payload, size, fds, fd_count, handles)
+        return unicast(self.queue, self.user, handle, payload, size, fds, fd_count, handles)
 
     def multicast(
         self,
@@ -156,25 +165,27 @@ class Peer:
     ) -> list[tuple[Handle, BusError]]:
         """One message to many nodes under one stamp. Who cannot take it fails the whole; with
         `proceed` it is left out and reported, and what it would have got stays with the sender."""
+        refused: list[tuple[int, BusError]] = []
+        self.cast(targets, payload, size, fds, fd_count, handles, refused if proceed else None)
+        return [(targets[place], error) for place, error in refused]
+
+    def cast(
+        self,
+        targets: list[Handle],
+        payload: object,
+        size: int,
+        fds: object,
+        fd_count: int,
+        handles: list[Handle] | None,
+        refused: list[tuple[int, BusError]] | None,
+    ) -> int:
+        """A multicast that returns its stamp. Who cannot take it is put into the list, with its
+        place among the targets, or, if there is none, fails the whole."""
         if handles and len(targets) > 1:
             for handle in handles:
                 if handle is not None and handle.once:
                     raise Duplicate("a one-shot handle for several receivers")
-        check(self.queue, size, fd_count)
-        refused: list[tuple[Handle, BusError]] = []
-        transaction = Transaction(self.queue)
-        try:
-            for target in targets:
-                try:
-                    transaction.stage(target, payload, size, fds, fd_count, handles)
-                except (Gone, Quota) as error:
-                    if not proceed:
-                        raise
-                    refused.append((target, error))
-            transaction.commit()
-        finally:
-            transaction.abort()  # does nothing after the commit
-        return refused
+        return cast(self.queue, targets, payload, size, fds, fd_count, handles, refused)
 
     def transaction(self) -> Transaction:
         """A multicast in steps."""
@@ -207,10 +218,15 @@ class Peer:
         fds: object = None,
         fd_count: int = 0,
         handles: list[Handle] | None = None,
+        giver: "Peer | None" = None,
     ) -> None:
-        """Replace the seed. It pins the peer's own nodes that its handles lead to."""
+        """Replace the seed. It pins the peer's own nodes that its handles lead to. These are the
+        peer's, or those of the giver that sets the peer up."""
         check(self.queue, size, fd_count)
-        seed = Seed(self.queue, payload, size, fds, fd_count, handles or [])
+        if giver is None:
+            giver = self
+        self.meet(giver)
+        seed = Seed(self.queue, giver.queue, payload, size, fds, fd_count, handles or [])
         self.drop_seed()
         self.kept = seed
 

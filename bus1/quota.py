@@ -13,6 +13,8 @@ A charge is remembered where the thing charged is (a message's `share`), and giv
 thing dies.
 """
 
+from typing import Any
+
 from bus1.errors import Invalid
 
 # Above this the products below could leave 63 bits (with four million users on one bus).
@@ -114,22 +116,31 @@ class User:
 
 
 class Share:
-    """What one sending user holds of one receiving user."""
+    """What one sending user holds of one receiving user or, as a part of that, of one of its peers:
+    `whole` is then what it holds of the user."""
 
     user: User
     actor: User
+    whole: "Share | None"
     bytes: int
     messages: int
     handles: int
     fds: int
 
-    def __init__(self, user: User, actor: User) -> None:
+    def __init__(self, user: User, actor: User, whole: "Share | None" = None) -> None:
         self.user = user
         self.actor = actor
+        self.whole = whole
         self.bytes = self.messages = self.handles = self.fds = 0
 
     def empty(self) -> bool:
         return not (self.bytes or self.messages or self.handles or self.fds)
+
+    def add(self, bytes: int, messages: int, handles: int, fds: int) -> None:
+        self.bytes += bytes
+        self.messages += messages
+        self.handles += handles
+        self.fds += fds
 
 
 class Account:
@@ -145,23 +156,51 @@ class Account:
     messages: int
     handles: int
     fds: int
+    actors: int
+    shares: "dict[User, Share] | None"
+    last: "Share | None"
     most_bytes: int
     most_fds: int
 
     def __init__(self, user: User, limits: Limits) -> None:
         self.user = user
-        self.own = user.share(user)
+        self.own = Share(user, user, user.share(user))
         self.limits = limits
+        self.actors = 0  # shares of this account that hold something
+        self.shares = None  # of other users; nobody but its own has ever sent anything
+        self.last = None
         self.bytes = self.messages = self.handles = self.fds = 0
         self.most_bytes = self.most_fds = 0
 
+    def share(self, actor: User) -> Share:
+        """What `actor` holds of this account. Senders come in runs, so the last one is at hand."""
+        if actor is self.user:
+            return self.own
+        share = self.last
+        if share is not None and share.actor is actor:
+            return share
+        share = None if self.shares is None else self.shares.get(actor)
+        if share is None:
+            share = self.admit(actor)
+        self.last = share
+        return share
+
+    def admit(self, actor: User) -> Share:
+        """One more sender; those that hold nothing are forgotten when they are many."""
+        shares = self.shares
+        if shares is None or len(shares) > 8 + 2 * self.actors:
+            old = {} if shares is None else shares
+            shares = {each: share for each, share in old.items() if not share.empty()}
+            self.shares = shares
+        share = Share(self.user, actor, self.user.share(actor))
+        shares[actor] = share
+        return share
+
     def take(self, share: Share, bytes: int, messages: int, handles: int, fds: int) -> bool:
-        """Charge all of it to this account, its user and the sender's share, or nothing of it."""
+        """Charge all of it to this account, its user and the sender's shares, or nothing of it."""
         if not self.may_take(share, bytes, messages, handles, fds):
             return False
-        if share.empty():
-            share.user.actors += 1
-            share.actor.debts += 1
+        self.begin(share)
         self.add(share, bytes, messages, handles, fds)
         if self.bytes > self.most_bytes:  # noqa: PLR1730 (max() would write each time)
             self.most_bytes = self.bytes
@@ -175,58 +214,74 @@ class Account:
             return
         self.add(share, -bytes, -messages, -handles, -fds)
         if share.empty():
-            share.user.actors -= 1
-            share.actor.debts -= 1
-            if not share.actor.peers:
-                share.actor.settle()
+            self.actors -= 1
+            whole: Any = share.whole
+            if whole.empty():
+                whole.user.actors -= 1
+                whole.actor.debts -= 1
+                if not whole.actor.peers:
+                    whole.actor.settle()
 
     def adopt(self, share: Share, handles: int) -> None:
         """Handles arrive: what their sender was charged is the receiver's own from here on."""
-        own = self.own
-        if handles and own.empty():
-            own.user.actors += 1
-            own.actor.debts += 1
-        own.handles += handles
-        self.user.handles += handles
-        self.handles += handles
+        if handles:
+            self.begin(self.own)
+        self.add(self.own, 0, 0, handles, 0)
         self.give(share, 0, 0, handles, 0)
+
+    def begin(self, share: Share) -> None:
+        """It is about to hold something."""
+        if share.empty():
+            self.actors += 1
+            whole: Any = share.whole
+            if whole.empty():
+                whole.user.actors += 1
+                whole.actor.debts += 1
 
     def may_take(self, share: Share, bytes: int, messages: int, handles: int, fds: int) -> bool:
         user = self.user
         most = user.limits
         hard = self.limits
-        parts = 1
+        whole: Any = share.whole
+        parts = here = 1
         if share.actor is not user:
-            parts = user.actors + 1 + share.empty()
+            parts = user.actors + 1 + whole.empty()
+            here = self.actors + 1 + share.empty()
         return (
-            fits(bytes, self.bytes, hard.bytes, most.bytes - user.bytes, share.bytes, parts)
-            and fits(messages, self.messages, hard.messages, most.messages - user.messages,
-                     share.messages, parts)
-            and fits(handles, self.handles, hard.handles, most.handles - user.handles,
-                     share.handles, parts)
-            and fits(fds, self.fds, hard.fds, most.fds - user.fds, share.fds, parts)
+            fits(bytes, most.bytes - user.bytes, whole.bytes, parts,
+                 hard.bytes - self.bytes, share.bytes, here)
+            and fits(messages, most.messages - user.messages, whole.messages, parts,
+                     hard.messages - self.messages, share.messages, here)
+            and fits(handles, most.handles - user.handles, whole.handles, parts,
+                     hard.handles - self.handles, share.handles, here)
+            and fits(fds, most.fds - user.fds, whole.fds, parts,
+                     hard.fds - self.fds, share.fds, here)
         )  # fmt: skip
 
     def add(self, share: Share, bytes: int, messages: int, handles: int, fds: int) -> None:
         user = self.user
         self.bytes += bytes
         user.bytes += bytes
-        share.bytes += bytes
         self.messages += messages
         user.messages += messages
-        share.messages += messages
         self.handles += handles
         user.handles += handles
-        share.handles += handles
         self.fds += fds
         user.fds += fds
-        share.fds += fds
+        share.add(bytes, messages, handles, fds)
+        whole: Any = share.whole
+        whole.add(bytes, messages, handles, fds)
 
 
-def fits(charge: int, held: int, hard: int, left: int, share: int, parts: int) -> bool:
-    """Whether one kind allows a charge: `held` by the account, `left` in the user's limit."""
+def fits(charge: int, left: int, whole: int, parts: int, room: int, share: int, here: int) -> bool:
+    """Whether one kind allows a charge: `left` in the user's limit, `room` in the account's; of
+    them the sender holds `whole` and `share`, and is one of so many senders."""
     if charge == 0:
         return True
-    if charge < 0 or charge > left or charge > hard - held:
+    if charge < 0 or charge > left or charge > room:
         return False
-    return left + held >= 2 * (held + charge) and left + share >= parts * (share + charge)
+    return (
+        left + whole >= parts * (whole + charge)
+        and room + share >= here * (share + charge)
+        and left + share >= 2 * (share + charge)
+    )

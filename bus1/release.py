@@ -56,7 +56,8 @@ def latest(node: Node, clock: int) -> int:
 
 
 def let_go(handle: Handle, stamp: int, tie: int) -> None:
-    """One handle dies. Its owner hears of it unless the node is gone; the holder hears no more."""
+    """One handle dies. The owner hears of it, unless the node is gone or the handle was the owner's
+    own offer; the holder hears no more."""
     node = handle.node
     handle.remove()
     handle.unlink()
@@ -64,7 +65,7 @@ def let_go(handle: Handle, stamp: int, tie: int) -> None:
         handle.hush()
     elif handle.once:
         node.queue.append(notice(ONCE_DROPPED, node, handle.cookie), stamp, tie)
-    else:
+    elif not handle.hand:
         node.count -= 1
         if node.count == 0:
             node.notice = notice(NO_HANDLES_LEFT, node, 0)

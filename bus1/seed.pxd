@@ -1,6 +1,6 @@
 cimport cython
-from bus1.cargo cimport held
-from bus1.node cimport Handle, Node, mint
+from bus1.cargo cimport at_hand, copy
+from bus1.node cimport Handle, Node
 from bus1.queue cimport Queue
 from bus1.quota cimport Account
 from bus1.release cimport release

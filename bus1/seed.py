@@ -3,15 +3,16 @@
 Whoever sets up a peer leaves in it what the program that takes over needs first.
 """
 
-from bus1.cargo import held
+from bus1.cargo import at_hand, copy
 from bus1.errors import Invalid, Quota
-from bus1.node import Handle, Node, mint
+from bus1.node import Handle, Node
 from bus1.queue import Queue
 from bus1.release import release
 
 
 class Seed:
-    """Charged to the peer itself, as one message. Its copies of handles count for their nodes."""
+    """Charged to the peer itself, as one message. Its copies of handles, which `giver` has at hand,
+    count for their nodes."""
 
     queue: Queue
     payload: object
@@ -23,6 +24,7 @@ class Seed:
     def __init__(
         self,
         queue: Queue,
+        giver: Queue,
         payload: object,
         size: int,
         fds: object,
@@ -30,7 +32,7 @@ class Seed:
         handles: list[Handle],
     ) -> None:
         for handle in handles:
-            held(queue, handle)
+            at_hand(giver, handle)
             if handle.once:
                 raise Invalid("a one-shot handle in a seed")
         account = queue.account
@@ -41,7 +43,7 @@ class Seed:
         self.size = size
         self.fds = fds
         self.fd_count = fd_count
-        self.copies = [mint(handle.node, False, 0) for handle in handles]
+        self.copies = [copy(handle) for handle in handles]
 
     def nodes(self) -> list[Node | None]:
         """The living nodes it leads to, None for each that is gone."""

@@ -21,6 +21,7 @@ from bus1.release import drop, release
 
 def unicast(
     sender: Queue,
+    user: User,
     handle: Handle,
     payload: object,
     size: int,
@@ -28,11 +29,11 @@ def unicast(
     fd_count: int,
     handles: list[Handle] | None,
 ) -> int:
-    """Stage and commit to one destination in one step."""
+    """Stage and commit to one destination in one step. `user` pays."""
     node = reach(sender, handle, size, fd_count)
     carried = may_carry(sender, handle, handles) if handles else 0
     queue = node.queue
-    share = charge(queue, sender.account.user, size, carried, fd_count)
+    share = charge(queue, user, size, carried, fd_count)
     message = data(node, payload, size, fds, fd_count, promise(handles), share)
     stamp = after(queue.clock if queue.clock > sender.clock else sender.clock)
     if carried:
@@ -40,8 +41,82 @@ def unicast(
     queue.append(message, stamp, sender.number)
     sender.clock = stamp
     if handle.once:
-        spend(handle)
+        spend(handle, message)
     return stamp
+
+
+def cast(
+    sender: Queue,
+    targets: list[Handle],
+    payload: object,
+    size: int,
+    fds: object,
+    fd_count: int,
+    handles: list[Handle] | None,
+    refused: list[tuple[int, BusError]] | None,
+) -> int:
+    """Stage and commit to many destinations in one step. Who cannot take it fails the whole; or it
+    is left out, if there is a list for its place and its error."""
+    check(sender, size, fd_count)
+    ready: list[Handle] = []
+    messages = reserve(sender, targets, payload, size, fds, fd_count, handles, refused, ready)
+    clock = sender.clock
+    for handle in ready:
+        queue = handle.node.queue
+        clock = max(clock, queue.clock)
+    stamp = after(clock)
+    for place, message in enumerate(messages):
+        handle = ready[place]
+        queue = handle.node.queue
+        if handles:
+            message.handles = promise(handles)
+            land(message, queue)
+        queue.append(message, stamp, sender.number)
+        if handle.once:
+            spend(handle, message)
+    sender.clock = stamp
+    return stamp
+
+
+def reserve(
+    sender: Queue,
+    targets: list[Handle],
+    payload: object,
+    size: int,
+    fds: object,
+    fd_count: int,
+    handles: list[Handle] | None,
+    refused: list[tuple[int, BusError]] | None,
+    ready: list[Handle],
+) -> list[Message]:
+    """What `cast` puts into the queues, one for each handle in `ready`: all charged, or nothing."""
+    messages: list[Message] = []
+    nodes: set[Node] = set()
+    carried = -1 if handles else 0  # not checked yet
+    try:
+        for place, handle in enumerate(targets):
+            try:
+                node = reach(sender, handle, size, fd_count)
+                if node in nodes:
+                    raise Duplicate("the same node twice")
+                if carried < 0:  # of one-shot handles there are none if there is another target
+                    carried = may_carry(sender, handle, handles)  # type: ignore[arg-type]
+                share = charge(node.queue, sender.account.user, size, carried, fd_count)
+            except (Gone, Quota) as error:
+                if refused is None:
+                    raise
+                refused.append((place, error))
+                continue
+            nodes.add(node)
+            ready.append(handle)
+            messages.append(data(node, payload, size, fds, fd_count, None, share))
+    except BusError:
+        for place, message in enumerate(messages):
+            handle = ready[place]
+            account = handle.node.queue.account
+            account.give(message.share, size, 1, carried, fd_count)  # type: ignore[arg-type]
+        raise
+    return messages
 
 
 def multicast(
@@ -68,7 +143,7 @@ def multicast(
     refused = None
     for node in targets:
         queue = node.queue
-        share = queue.account.user.share(user)
+        share = queue.account.share(user)
         if node.gone or not queue.account.take(share, size, 1, 0, fd_count):
             if refused is None:
                 refused = []
@@ -174,7 +249,7 @@ class Transaction:
             land(message, handle.node.queue)
         handle.node.queue.commit(message, stamp, self.sender.number)
         if handle.once:
-            spend(handle)
+            spend(handle, message)
 
     def withdraw(self, message: Message) -> None:
         """Take a staged message back: one-shot handles stay where they were, copies die."""
@@ -217,7 +292,7 @@ def reach(sender: Queue, handle: Handle | None, size: int, fd_count: int) -> Nod
 
 
 def charge(queue: Queue, actor: User, size: int, handles: int, fds: int) -> Share:
-    share = queue.account.user.share(actor)
+    share = queue.account.share(actor)
     if not queue.account.take(share, size, 1, handles, fds):
         raise Quota("the receiver's quota")
     return share

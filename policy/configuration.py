@@ -65,7 +65,8 @@ class Configuration:
     becomes when it listens. `auth` are the mechanisms that are allowed; none: all there are.
     `service_directories` are paths, or STANDARD_SESSION or STANDARD_SYSTEM, in order.
     `policy` are the sections in the order of reading. `selinux` are pairs of a name to own and
-    its context. `metrics` is the path of the socket where the bus is counted.
+    its context. `metrics` is the path of the socket where the bus is counted, `native` the address
+    where native programs find it.
 
     `sources` are the files that were read, in order, `directories` those where one more file
     would count; `complaints` is what was skipped.
@@ -91,6 +92,7 @@ class Configuration:
     connection_rate: Rate | None = None
     slow_receivers: SlowReceivers = "drop"
     metrics: str | None = None
+    native: str | None = None
     sources: tuple[str, ...] = field(default=(), compare=False)
     directories: tuple[str, ...] = field(default=(), compare=False)
     complaints: tuple[Complaint, ...] = field(default=(), compare=False)

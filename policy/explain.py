@@ -3,11 +3,12 @@
 Slow and complete, where verdict.py is fast; both ask the same clauses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
 from policy.clause import Clause, Question
+from policy.delegation import Extent, concerning
 from policy.policy import Policy
 from policy.rule import About, Rule
 from policy.verdict import Access, Standing
@@ -58,6 +59,11 @@ def messages(source: Standing, target: Standing, question: Question) -> tuple[Fi
 def owning(access: Access, name: str) -> Finding:
     """What the rules say of owning a name."""
     return Finding("own", tuple(access.owning(name)))
+
+
+def delegating(access: Access, names: Iterable[str], extent: Extent) -> Finding:
+    """What the rules say of a grant by the owner of these names."""
+    return Finding("delegate", concerning(access, names, extent))
 
 
 def connecting(policy: Policy, uid: int | None, groups: Sequence[int], bus_uid: int) -> Finding:

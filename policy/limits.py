@@ -1,6 +1,6 @@
 """How much of everything one bus, one user or one connection may hold.
 
-The names are those of dbus-daemon(1), "limit"; the last two are this project's own.
+The names are those of dbus-daemon(1), "limit"; the last three are this project's own.
 """
 
 from dataclasses import dataclass, fields
@@ -46,13 +46,16 @@ class Limits:
     max_replies_per_connection: int = 128
     max_outgoing_messages: int = 1_000_000
     max_handles_per_connection: int = 1_000_000
+    max_grants_per_connection: int = 512
 
 
 NAMES: Final = frozenset(field.name for field in fields(Limits))
 # Of these, what nothing in the bus asks for: what comes in is handed on at once, so that the two
 # hold by themselves.
 HELD_ANYWAY: Final = frozenset(("max_incoming_bytes", "max_incoming_unix_fds"))
-OWN: Final = frozenset(("max_outgoing_messages", "max_handles_per_connection"))
+OWN: Final = frozenset(
+    ("max_outgoing_messages", "max_handles_per_connection", "max_grants_per_connection")
+)
 
 
 def limits(settings: dict[str, object]) -> Limits:

@@ -10,7 +10,7 @@ from html import escape
 from policy.explain import Finding
 from policy.rule import ANYBODY, MOST_FDS, Rule
 
-NAME = {"send": "send_destination", "receive": "receive_sender", "own": "own"}
+NAME = {"send": "send_destination", "receive": "receive_sender"}
 
 
 def rule_text(rule: Rule) -> str:
@@ -47,8 +47,9 @@ def attributes(rule: Rule) -> Iterator[tuple[str, str]]:
     """What a rule says, as names and values; those that only TOML can say included."""
     if rule.about == "connect":
         yield ("user", rule.user) if rule.user is not None else ("group", rule.group or ANYBODY)
-    elif rule.about == "own":
-        yield ("own_prefix" if rule.prefix else "own"), rule.name or ANYBODY
+    elif rule.about in ("own", "delegate"):
+        yield f"{rule.about}_prefix" if rule.prefix else rule.about, rule.name or ANYBODY
+        yield from of_fields(rule)
     else:
         yield from of_messages(rule)
     for name in ("log", "permissive"):

@@ -7,7 +7,7 @@ users and groups are still words here: they mean numbers only on a certain machi
 from dataclasses import dataclass, field
 from typing import Final, Literal, final
 
-About = Literal["send", "receive", "own", "connect"]
+About = Literal["send", "receive", "own", "connect", "delegate"]
 Type = Literal["method_call", "method_return", "error", "signal"]
 Context = Literal["default", "group", "user", "at_console", "mandatory"]
 
@@ -59,14 +59,15 @@ class Argument:
 class Rule:
     """An <allow> or <deny> (dbus-daemon(1), "allow").
 
-    `name` is the destination of a send rule, the sender of a receive rule, or the name to own;
-    None is any. With `prefix` it stands for all names that begin with its words, too.
+    `name` is the destination of a send rule, the sender of a receive rule, the name to own, or a
+    name of whoever grants others the right to call it (delegate); None is any. With `prefix` it
+    stands for all names that begin with its words, too.
     `requested_reply` is None where the file says nothing: then it is true for allow and false
     for deny. `user` and `group` belong to connect rules, which have exactly one of the two.
 
-    Only TOML has `arguments` and `permissive` (a denial that is logged and does not happen);
-    `log` is the reference's undocumented attribute of send rules that allow: what passes by
-    them is logged as "Would reject message".
+    Only TOML has rules about delegation, `arguments` and `permissive` (a denial that is logged and
+    does not happen); `log` is the reference's undocumented attribute of send rules that allow: what
+    passes by them is logged as "Would reject message".
     """
 
     allow: bool

@@ -7,6 +7,7 @@ cdef class Access:
     cdef readonly list send
     cdef readonly list receive
     cdef readonly list own
+    cdef readonly list delegate
 
 @cython.final
 cdef class Standing:

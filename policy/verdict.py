@@ -32,11 +32,14 @@ class Access:
         self.send: list[Clause] = []
         self.receive: list[Clause] = []
         self.own: list[Rule] = []
+        self.delegate: list[Rule] = []
         for rule in rules:
             if rule.about == "own":
                 if rule.name is None:
                     self.own.clear()
                 self.own.append(rule)
+            elif rule.about == "delegate":
+                self.delegate.append(rule)
             elif rule.about != "connect":
                 clause = clauses.get(id(rule))
                 if clause is None:

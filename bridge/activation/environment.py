@@ -25,6 +25,7 @@ ADDRESSES: Final = {
     "session": "DBUS_SESSION_BUS_ADDRESS",
     "system": "DBUS_SYSTEM_BUS_ADDRESS",
 }
+NATIVE: Final = "BUS1_ADDRESS"  # by which native programs find it
 
 
 def inherited(found: Mapping[str, str]) -> dict[str, str]:
@@ -45,9 +46,10 @@ class Environment:
     """The bus's own environment at its start, what clients set since, and above both how to
     reach the bus."""
 
-    def __init__(self, own: Mapping[str, str], address: str) -> None:
+    def __init__(self, own: Mapping[str, str], address: str, native: str = "") -> None:
         self.variables = {key: own[key] for key in own if key not in NOT_FOR_SERVICES}
         self.address = address
+        self.native = native
 
     def update(self, more: Mapping[str, str]) -> None:
         """Services that are started from now on get these, too."""
@@ -60,4 +62,6 @@ class Environment:
             found["DBUS_STARTER_BUS_TYPE"] = bus_type
         if bus_type in ADDRESSES:
             found[ADDRESSES[bus_type]] = self.address
+        if self.native:
+            found[NATIVE] = self.native
         return found

@@ -1,5 +1,5 @@
 """What the command line and the files choose for a bus, before it is one. Nothing is listened at
-here but the sockets where it is counted.
+here but the sockets where it is counted, and where native programs find it.
 """
 
 import logging
@@ -15,7 +15,13 @@ from bridge.mediation.find import find
 from bridge.mediation.library import Missing
 from bridge.routing.mediator import Mediator
 from bridge.transport.identity import ourselves
-from bridge.transport.launch import Listener, StartError, listen_for_metrics, new_guid
+from bridge.transport.launch import (
+    Listener,
+    StartError,
+    listen_for_metrics,
+    listen_for_natives,
+    new_guid,
+)
 from bridge.transport.output import STREAMS
 from bridge.transport.process import check_no_pid_file
 from bridge.transport.settings import Loaded, Read, Settings, load, reason
@@ -111,3 +117,13 @@ def counted(settings: Settings) -> Settings:
     except (StartError, ImportError) as error:
         log.warning("There are no metrics: %s", error)
     return replace(settings, metrics=metrics)
+
+
+def native(options: Options, settings: Settings) -> Settings:
+    """Where native programs find the bus, if anywhere: the command line stands above the files.
+    Raises StartError."""
+    address = options.native or settings.loaded.configuration.native
+    listeners = listen_for_natives(address, os.environ)
+    if listeners:
+        import_module("bridge.transport.natives")  # while we may still read all files
+    return replace(settings, native=listeners)

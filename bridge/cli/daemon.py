@@ -18,12 +18,13 @@ from bridge.cli.choosing import (
     counted,
     log_to,
     mediated,
+    native,
     pid_file_of,
     tell,
 )
 from bridge.cli.log import NAME, configure
 from bridge.cli.options import Action, Options, UsageError, parse
-from bridge.transport.launch import Listener, StartError, listen
+from bridge.transport.launch import Listener, StartError, check_apart, listen
 from bridge.transport.process import (
     check_writable,
     close_out,
@@ -40,11 +41,12 @@ from bridge.transport.settings import Settings
 from bridge.transport.user import User, become, find_user
 
 # For the first reload, the first question to org.bus1.Policy1 and to org.bus1.Status1, the first
-# file in each form.
+# grant that is refused, the first file in each form.
 LATE: Final = (
     "bridge.transport.changes",
     "bridge.driver.question",
     "bridge.driver.state",
+    "policy.report",
     "policy.files.busconfig",
     "policy.files.toml_form",
 )
@@ -90,11 +92,13 @@ def serve(options: Options) -> None:
     settings = counted(settings)
     listening: list[list[Listener]] = []
     try:
+        settings = native(options, settings)
         for addresses in [options.address] if options.address else configuration.listen:
             listening.append(listen(addresses, os.environ))
+        check_apart(settings.native, [each for some in listening for each in some])
         run_here_or_in_background(options, settings, listening, pid_file, user)
     finally:
-        for listeners in (*listening, settings.metrics):
+        for listeners in (*listening, settings.metrics, settings.native):
             for listener in listeners:
                 listener.close()
 

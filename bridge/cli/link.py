@@ -8,6 +8,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from errno import EPROTOTYPE
 from typing import Final, final
 
 from bridge.cli.address import SECONDS, connected
@@ -29,6 +30,8 @@ GIVES: Final = {
     "Hello": "s",
     "AddMatch": "",
     "ListNames": "as",
+    "ListActivatableNames": "as",
+    "StartServiceByName": "u",
     "GetNameOwner": "s",
     "GetId": "s",
     "GetConnectionUnixProcessID": "u",
@@ -92,7 +95,7 @@ class Link:
         except AddressError as error:
             raise NoBus(f"{address} is no address to connect to: {error}") from None
         except OSError as error:
-            raise NoBus(f"{place} is not there: {error.strerror or error}") from None
+            raise NoBus(f"{place} is not there: {reason(error)}") from None
         self.authenticate()
         self.name = str(self.ask(("Hello", "", ()))[0][0])
 
@@ -224,6 +227,13 @@ class Link:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def reason(error: OSError) -> str:
+    """Why nobody is there."""
+    if error.errno == EPROTOTYPE:
+        return "this is a socket for native programs, not for D-Bus"
+    return error.strerror or str(error)
 
 
 def good(answer: Seen) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from bridge.cli.install.words import doctor, install, uninstall
+from bridge.cli.migrate.words import migrate
 from bridge.cli.monitor.words import monitor
 from bridge.cli.policy.app import app as policy
 from bridge.cli.status import status
@@ -21,6 +22,7 @@ app = typer.Typer(
 
 app.add_typer(policy)
 app.command()(monitor)
+app.command()(migrate)
 app.command()(status)
 app.command()(install)
 app.command()(uninstall)
@@ -49,7 +51,11 @@ def session(
         list[str], typer.Argument(help="The command and its arguments.", metavar="COMMAND")
     ],
 ) -> int:
-    """Run a command on a session bus of its own; exit with the command's status."""
+    """Run a command on a session bus of its own; exit with the command's status.
+
+    DBUS_SESSION_BUS_ADDRESS says where it is to D-Bus programs,
+    BUS1_ADDRESS to native ones.
+    """
     from bridge.cli.session import run_on_own_bus
 
     return run_on_own_bus(command)

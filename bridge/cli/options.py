@@ -1,4 +1,4 @@
-"""The command line of `bus1-daemon`, which is dbus-daemon's. It only reads it."""
+"""The command line of `bus1-daemon`: dbus-daemon's, and --native. It only reads it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ USAGE: Final = (
     "bus1-daemon [--version] [--session] [--system] [--config-file=FILE]"
     " [--print-address[=DESCRIPTOR]] [--print-pid[=DESCRIPTOR]] [--introspect]"
     " [--address=ADDRESS] [--nopidfile] [--nosyslog] [--syslog] [--syslog-only] [--nofork]"
-    " [--fork] [--systemd-activation]"
+    " [--fork] [--systemd-activation] [--native=ADDRESS]"
 )
 STDOUT: Final = "1"
 HIGHEST_FD: Final = 2**31 - 1
@@ -43,6 +43,7 @@ class Options:
     configuration: str = ""  # "--session", "--system", or "configuration file FILE"
     config_file: str | None = None
     address: str = ""
+    native: str = ""
     address_fd: str | None = None
     pid_fd: str | None = None
     fork: bool | None = None
@@ -118,6 +119,12 @@ def address(options: Options, value: str) -> None:
     options.address = options.address or value
 
 
+def native(options: Options, value: str) -> None:
+    if options.native and value:
+        raise UsageError(f"--native specified but address {options.native} already requested")
+    options.native = options.native or value
+
+
 def print_address(options: Options, value: str) -> None:
     if options.address_fd and value:
         raise UsageError(
@@ -163,6 +170,7 @@ FLAGS: Final[Mapping[str, Callable[[Options], None]]] = {
 VALUES: Final[Mapping[str, Callable[[Options, str], None]]] = {
     "--config-file": config_file,
     "--address": address,
+    "--native": native,
     "--print-address": print_address,
     "--print-pid": print_pid,
 }

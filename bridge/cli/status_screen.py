@@ -91,6 +91,8 @@ class Page:
         self.line(f"id {record['id']}")
         for address in record["addresses"]:
             self.line(address)
+        for address in record.get("native", ()):
+            self.line(f"{address} for native programs")
         self.connections()
 
     def connections(self) -> None:
@@ -114,6 +116,8 @@ class Page:
         counts = self.record["messages"]
         said = (plural(counts[key], one, several) for key, one, several in COUNTED)
         self.line("Messages: " + ", ".join(said))
+        if self.record.get("grants"):
+            self.line(f"Rights that clients grant each other: {self.record['grants']}")
         lost = [f"{counts[key]} {what}" for key, what in LOST if counts[key]]
         if lost:
             self.line(f"Lost: {', '.join(lost)}", "yellow")

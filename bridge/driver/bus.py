@@ -9,7 +9,7 @@ from bridge.driver.announce import (
     NAME_LOST,
     NAME_OWNER_CHANGED,
 )
-from bridge.driver.call import Call, unowned
+from bridge.driver.call import Call, Hub, unowned
 from bridge.driver.credentials import (
     get_adt_audit_session_data,
     get_connection_credentials,
@@ -34,20 +34,20 @@ def hello(call: Call) -> Body:
     """The reply comes first here: a client learns its name before it hears of it."""
     if call.client.active():
         raise Refused(FAILED, "Already handled an Hello message")
-    check_room(call)
+    client = call.client
+    check_room(call.hub, client.credentials.uid, client.limits.max_connections_per_user)
     call.hub.join(call.client)
     call.answer(call.client.unique)
     announce.arrival(call.hub, call.client)
     return None
 
 
-def check_room(call: Call) -> None:
-    """May one more client become active? If not it stays as it is and may try again."""
-    hub, uid = call.hub, call.client.credentials.uid
-    if hub.active >= hub.limits.max_completed_connections:
+def check_room(hub: Hub, uid: int | None, most: int) -> None:
+    """May one more client become active? If not it stays as it is and may try again. Native peers
+    count, and once more if they have a unique name. Raises Refused."""
+    if hub.active + hub.native >= hub.limits.max_completed_connections:
         raise Refused(LIMITS_EXCEEDED, "The maximum number of active connections has been reached")
-    most = call.client.limits.max_connections_per_user
-    if hub.clients_of(uid) >= most and uid is not None:
+    if uid is not None and hub.clients_of(uid) >= most:
         raise Refused(
             LIMITS_EXCEEDED,
             f"The maximum number of active connections for UID {uid} has been reached",

@@ -7,6 +7,7 @@ from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials, is_trusted
 from bridge.routing.errors import ACCESS_DENIED, LIMITS_EXCEEDED, NAME_HAS_NO_OWNER, Refused
 from bridge.routing.gate import Gate
+from bridge.routing.grants import Grants
 from bridge.routing.match import Index
 from bridge.routing.monitors import Monitors
 from bridge.routing.names import Names
@@ -34,6 +35,7 @@ class Hub(Protocol):
     credentials: Credentials
     guid: str
     active: int
+    native: int
     work: int  # what has been done in this turn; whoever does much says so
 
     gate: Gate
@@ -42,6 +44,7 @@ class Hub(Protocol):
     bus: Bus
     tally: Tally
     monitors: Monitors
+    grants: Grants
     process: "Process"
 
     def allot(self, client: Client) -> None:
@@ -54,7 +57,7 @@ class Hub(Protocol):
         """Give the client its unique name."""
 
     def clients_of(self, uid: int | None) -> int:
-        """How many clients of this user have said Hello?"""
+        """How many clients of this user have said Hello, or speak natively?"""
 
     def refuse(self, client: Client, frame: Frame, refused: Refused) -> None:
         """Answer a message with an error."""
@@ -62,8 +65,9 @@ class Hub(Protocol):
     def serial(self) -> int:
         """The serial for the bus's next message."""
 
-    def tell(self, client: Client, frame: Frame) -> None:
-        """A message of the bus to one client, if the policy says that it may have it."""
+    def tell(self, client: Client, frame: Frame, payer: Client | None = None) -> None:
+        """A message of the bus to one client, if the policy says that it may have it. The bus pays,
+        or who made it say that."""
 
     def hand(self, client: Client, frame: Frame) -> None:
         """A message to one client that no policy is asked about."""

@@ -5,12 +5,12 @@ to exactly one answer: a return message here, or an error, which is raised as `R
 becomes a message where the router catches it.
 """
 
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from bridge.activation.systemd import is_failure
 from bridge.driver import announce, peer
 from bridge.driver.call import Call, Hub
-from bridge.driver.interface import Directory, Method, directory, visible
+from bridge.driver.interface import Directory, Interface, Method, directory, visible
 from bridge.driver.tables import INTERFACES
 from bridge.routing.client import Client
 from bridge.routing.errors import (
@@ -25,16 +25,32 @@ from bridge.wire.build import build
 from bridge.wire.frame import Frame
 from bridge.wire.protocol import CALL, DRIVER, DRIVER_PATH, ERROR, RETURN
 
-HOME: Final = directory(INTERFACES)
-ELSEWHERE: Final = directory(visible(INTERFACES, home=False))
+
+class Tables(NamedTuple):
+    """What a client is offered: at the driver's own path, and at any other."""
+
+    interfaces: tuple[Interface, ...]
+    home: Directory
+    elsewhere: Directory
+
+
+def tables(interfaces: tuple[Interface, ...]) -> Tables:
+    """The same by names."""
+    elsewhere = directory(visible(interfaces, home=False))
+    return Tables(interfaces, directory(interfaces), elsewhere)
+
+
+COMMON: Final = tables(INTERFACES)
 
 
 @final
 class Driver:
-    """One bus's driver. It keeps nothing itself: names, rules and limits are the hub's."""
+    """One bus's driver. Names, rules and limits are the hub's; it knows only who is offered other
+    interfaces than all others: those are `special`."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
+        self.special: dict[Client, Tables] = {}
 
     def call(self, client: Client, frame: Frame) -> None:
         """A message to the bus itself. Only method calls mean anything to it, and one signal."""
@@ -42,9 +58,11 @@ class Driver:
             if is_failure(frame):
                 self.hub.activation.systemd_failed(client, frame)
             return
-        method = find(HOME if frame.path() == DRIVER_PATH else ELSEWHERE, client, frame)
+        offered = self.special.get(client, COMMON)
+        seen = offered.home if frame.path() == DRIVER_PATH else offered.elsewhere
+        method = find(seen, client, frame)
         arguments = unpack(frame) if method.takes else ()
-        call = Call(self.hub, INTERFACES, method, client, frame, arguments)
+        call = Call(self.hub, offered.interfaces, method, client, frame, arguments)
         if method.trusted:
             call.check_trusted()
         body = method.function(call)
@@ -76,6 +94,7 @@ class Driver:
 
     def left(self, client: Client) -> None:
         """An active client is gone. Its rules go first: the dead do not hear of their own end."""
+        self.special.pop(client, None)
         self.hub.activation.left(client)
         self.hub.matches.drop(client)
         announce.departure(self.hub, client, self.hub.names.drop(client))

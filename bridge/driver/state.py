@@ -31,9 +31,11 @@ def state(hub: Hub) -> str:
         "permissive": hub.gate.permissive,
         "connections": {
             "active": hub.active,
+            "native": hub.native,
             "incomplete": hub.process.incomplete(),
             "monitors": len(hub.monitors.all()),
         },
+        "grants": hub.grants.count,
         "messages": messages(hub),
         "denied": [
             {**decision._asdict(), "count": count}
@@ -42,7 +44,7 @@ def state(hub: Hub) -> str:
         "near": list(near(hub))[:MOST_NEAR],
         "activations": hub.activation.report(),
         "monitors": [monitor(each) for each in hub.monitors.all()],
-        "clients": [client(each) for each in clients[:MOST_CLIENTS]],
+        "clients": [client(hub, each) for each in clients[:MOST_CLIENTS]],
         "more_clients": max(0, len(clients) - MOST_CLIENTS),
     }
     return json.dumps(report)
@@ -68,7 +70,7 @@ def queued(client: Client) -> int:
     return client.peer.queue.account.bytes
 
 
-def client(client: Client) -> Record:
+def client(hub: Hub, client: Client) -> Record:
     """One client: who it is, what it has, and what waits."""
     owned, waiting = names(client)
     return {
@@ -79,6 +81,8 @@ def client(client: Client) -> Record:
         "rules": len(client.rules or ()),
         "awaits": client.awaited,
         "owes": len(client.owed or ()),
+        "grants": len(hub.grants.made.get(client.number, ())),
+        "rights": len(hub.grants.held.get(client.number, ())),
         "dropped": client.dropped,
         "denied": client.denied,
     }
@@ -118,7 +122,7 @@ def names(client: Client) -> tuple[list[str], list[str]]:
 def near(hub: Hub) -> Iterator[Record]:
     """Limits of which little is left, first those of the whole bus."""
     limits = hub.limits
-    yield from close("max_completed_connections", "the bus", hub.active,
+    yield from close("max_completed_connections", "the bus", hub.active + hub.native,
                      limits.max_completed_connections)  # fmt: skip
     yield from close("max_incomplete_connections", "the bus", hub.process.incomplete(),
                      limits.max_incomplete_connections)  # fmt: skip
@@ -128,16 +132,17 @@ def near(hub: Hub) -> Iterator[Record]:
         yield from close("max_connections_per_user", whose, hub.clients_of(user.uid), most)
         yield from full(whose, user, user.limits)
     for each in hub.names.clients.values():
-        yield from near_of(each)
+        yield from near_of(hub, each)
 
 
-def near_of(client: Client) -> Iterator[Record]:
+def near_of(hub: Hub, client: Client) -> Iterator[Record]:
     """The limits of one client."""
     limits = client.limits
     for name, used in (
         ("max_names_per_connection", 1 + len(client.names or ())),
         ("max_match_rules_per_connection", len(client.rules or ())),
         ("max_replies_per_connection", client.awaited),
+        ("max_grants_per_connection", len(hub.grants.made.get(client.number, ()))),
     ):
         yield from close(name, client.unique, used, getattr(limits, name))
     account = client.peer.queue.account

@@ -4,6 +4,7 @@ from typing import Final
 
 from bridge.driver import (
     bus,
+    capability,
     introspect,
     monitoring,
     peer,
@@ -26,6 +27,7 @@ INTERFACES: Final[tuple[Interface, ...]] = (
     verbose.INTERFACE,
     policy.INTERFACE,
     status.INTERFACE,
+    capability.INTERFACE,
 )
 
 

@@ -12,6 +12,7 @@ SPAWN: Final = PREFIX + "Spawn."  # a service could not be started
 ACCESS_DENIED: Final = PREFIX + "AccessDenied"
 AUDIT_UNKNOWN: Final = PREFIX + "AdtAuditDataUnknown"
 FAILED: Final = PREFIX + "Failed"
+INCONSISTENT_MESSAGE: Final = PREFIX + "InconsistentMessage"
 INVALID_ARGS: Final = PREFIX + "InvalidArgs"
 LIMITS_EXCEEDED: Final = PREFIX + "LimitsExceeded"
 MATCH_RULE_INVALID: Final = PREFIX + "MatchRuleInvalid"

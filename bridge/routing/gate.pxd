@@ -14,6 +14,7 @@ cdef class Gate:
     cdef readonly Py_ssize_t depth
     cdef readonly object denials
     cdef public object mediator
+    cdef public object grants
     cpdef adopt(self, object policy)
     cpdef admit(self, Client client)
     cpdef set_permissive(self, bint on, Client client)
@@ -24,6 +25,8 @@ cdef class Gate:
     cdef Verdict verdict(self, Standing source, Standing target)
     @cython.locals(verdict=Verdict)
     cpdef check(self, Client sender, Client receiver, Frame frame, bint requested)
+    @cython.locals(source=Standing)
+    cpdef bint entitled(self, Frame frame, Standing target) except -1
     @cython.locals(verdict=Verdict, slot=cython.int)
     cpdef bint reaches(self, Client sender, Client receiver, Frame frame) except -1
     @cython.locals(verdict=Verdict)

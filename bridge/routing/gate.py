@@ -5,6 +5,7 @@ its sender has at hand; only rules that name fields of the message are asked ane
 """
 
 import logging
+from typing import TYPE_CHECKING
 
 from bridge.routing.client import Client
 from bridge.routing.denials import Denials
@@ -20,6 +21,9 @@ from policy.policy import Policy
 from policy.rule import Rule
 from policy.verdict import Standing, Verdict
 
+if TYPE_CHECKING:
+    from bridge.routing.grants import Grants
+
 # policy/verdict.py: what a verdict says.
 DENIED, ALLOWED, NOTED = 0, 1, 2
 
@@ -32,12 +36,13 @@ class Gate:
     """One bus's policy at work. `own` is the standing of the bus itself. While `permissive`,
     what is denied passes, and the log says that it should not. `mediator` is a security module of
     the kernel that is asked besides, if there is one: about each message, so no verdict is at hand
-    then."""
+    then. `grants` are the rights that clients have granted each other, of a bus that has such."""
 
     def __init__(self, policy: Policy) -> None:
         self.question = Question()
         self.denials = Denials()
         self.mediator: Mediator | None = None
+        self.grants: Grants | None = None
         self.policy = policy
         self.adopt(policy)
 
@@ -109,6 +114,10 @@ class Gate:
         if (requested or not frame.reply_serial) and is_allowed(verdict, frame.kind, frame):
             return
         if self.ask(verdict, frame, requested, False) != ALLOWED:
+            if frame.right is not None and self.entitled(frame, self.standing(receiver)):
+                return
+            if receiver is not None and self.granted(sender, receiver, frame):
+                return
             self.complain(sender, receiver, frame, requested)
 
     def check_start(
@@ -122,7 +131,22 @@ class Gate:
             self.refuse(sender, text)
         target = self.policy.standing(None, [name])
         if self.ask(self.verdict(self.standing(sender), target), frame, False, False) != ALLOWED:
+            if frame.right is not None and self.entitled(frame, target):
+                return
             self.complain(sender, None, frame, False, target)
+
+    def entitled(self, frame: Frame, target: Standing) -> bool:
+        """It came with a right that somebody had and passed on (bridge/gateway/right.py): may that
+        one send it to whoever stands there?"""
+        source: Standing = frame.right.standing(self.policy)
+        return self.ask(self.verdict(source, target), frame, False, False) == ALLOWED
+
+    def granted(self, sender: Client, receiver: Client, frame: Frame) -> bool:
+        """Has the receiver itself granted the sender the right to this call?"""
+        grants = self.grants
+        if grants is None or not grants.count or frame.kind != 1 or frame.reply_serial:
+            return False
+        return grants.pass_by(sender, receiver, frame)
 
     def reaches(self, sender: Client | None, receiver: Client, frame: Frame) -> bool:
         """May the bus, or a broadcast of this sender, reach this client?"""

@@ -10,7 +10,7 @@ from bridge.routing.tally cimport Tally
 from bridge.wire.frame cimport Frame
 from bus1.bus cimport Bus
 from bus1.peer cimport Peer
-from bus1.transaction cimport multicast
+from bus1.transaction cimport multicast, unicast
 from policy.verdict cimport Standing
 
 @cython.final
@@ -26,14 +26,17 @@ cdef class Hub:
     cdef readonly Index matches
     cdef readonly Replies replies
     cdef readonly Monitors monitors
+    cdef readonly object grants
     cdef readonly Tally tally
     cdef readonly dict users
+    cdef readonly dict natives
     cdef public object driver
     cdef public object activation
     cdef public object reloader
     cdef public object cut_off
     cdef public object process
     cdef public long long active
+    cdef readonly long long native
     cdef public long long work
     cdef unsigned int last_serial
     cdef bint is_back(self, Client monitor, Frame frame) except -1

@@ -12,6 +12,7 @@ from bridge.routing.credentials import Credentials
 from bridge.routing.entry import Kind, connection, entry
 from bridge.routing.errors import ACCESS_DENIED, Disconnect, Refused
 from bridge.routing.gate import Gate
+from bridge.routing.grants import Grants
 from bridge.routing.match import Index
 from bridge.routing.monitors import Monitors
 from bridge.routing.names import Names, owned
@@ -24,7 +25,7 @@ from bridge.wire.frame import Frame
 from bridge.wire.protocol import DRIVER, DRIVER_PATH, ERROR, SIGNAL
 from bus1.bus import Bus
 from bus1.errors import Quota
-from bus1.transaction import multicast
+from bus1.transaction import multicast, unicast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,9 +82,12 @@ class Hub:
         self.matches = Index()
         self.replies = Replies()
         self.monitors = Monitors()
+        self.gate.grants = self.grants = Grants(self)
         self.tally = Tally()
         self.users: dict[int | None, int] = {}
+        self.natives: dict[int | None, int] = {}
         self.active = 0
+        self.native = 0
         self.work = 0
         self.last_serial = 0
 
@@ -128,6 +132,7 @@ class Hub:
     def quit(self, client: Client) -> None:
         """It takes no part in the bus any more."""
         self.names.leave(client)
+        self.grants.leave(client)
         self.replies.abandon(client)
         self.active -= 1
         self.users[client.credentials.uid] -= 1
@@ -164,6 +169,7 @@ class Hub:
         for client in self.names.clients.values():
             self.gate.admit(client)
             self.allot(client)
+        self.grants.reconsider()
         for client in self.monitors.all():
             self.allot(client)
 
@@ -174,9 +180,16 @@ class Hub:
             client.peer.reset(for_monitor(limits) if client.observing else for_peer(limits))
             client.allot(limits)
 
+    def count_native(self, uid: int | None, more: int) -> None:
+        """One native peer of this user more, or fewer (-1)."""
+        self.native += more
+        count = self.natives.pop(uid, 0) + more
+        if count:
+            self.natives[uid] = count
+
     def clients_of(self, uid: int | None) -> int:
-        """How many clients of this user have said Hello?"""
-        return self.users.get(uid, 0)
+        """How many clients of this user have said Hello, or speak natively?"""
+        return self.users.get(uid, 0) + self.natives.get(uid, 0)
 
     # --------------------------------------------------- what the bus itself sends
 
@@ -185,24 +198,26 @@ class Hub:
         self.last_serial = 1 if self.last_serial >= 0xFFFFFFFF else self.last_serial + 1
         return self.last_serial
 
-    def tell(self, client: Client, frame: Frame) -> None:
+    def tell(self, client: Client, frame: Frame, payer: Client | None = None) -> None:
         """A message of the bus to one client, if the policy says that it may have it. As with
-        the reference only monitors see it besides."""
+        the reference only monitors see it besides. The bus pays, or who made it say that."""
         if self.monitors.watching:
             self.show(None, client, frame)
         if client.number < 0 or self.gate.reaches(None, client, frame):
-            self.hand(client, frame)
+            self.hand(client, frame, payer)
         elif self.monitors.watching:
             self.show_denial(None, client, frame)
 
-    def hand(self, client: Client, frame: Frame) -> None:
+    def hand(self, client: Client, frame: Frame, payer: Client | None = None) -> None:
         """A message to one client that no policy is asked about; dropped if that client is over
         its quota."""
         self.work += 1 + frame.size // 256
+        user = self.peer.user if payer is None else payer.peer.user
+        handle, size, fds = client.handle, frame.size, frame.fds
         try:
-            self.peer.send(client.handle, frame, frame.size, frame.fds, frame.fd_count)
+            unicast(self.peer.queue, user, handle, frame, size, fds, frame.fd_count, None)
         except Quota:
-            self.note_drop(client, None)
+            self.note_drop(client, payer)
 
     def announce(self, frame: Frame) -> None:
         """A signal of the bus to all whose match rules want it."""

@@ -11,10 +11,11 @@ from typing import Any, Final
 from bridge.routing.client import Client
 from bridge.routing.entry import Kind, connection, entry
 from bridge.routing.errors import NO_REPLY
+from bridge.routing.grant import Grant
 from bridge.routing.hub import Hub, is_power_of_two
 from bridge.wire.frame import Frame
 from bus1.message import ONCE_DROPPED, Message
-from bus1.node import Handle
+from bus1.node import Handle, Node
 
 GONE: Final = "Message recipient disconnected from message bus without replying"
 TOO_LATE: Final = "Message did not receive a reply (timeout by message bus)"
@@ -49,13 +50,15 @@ class Notices:
 
     def forget(self, client: Client, notice: Message) -> None:
         """Somebody is gone whom this client could send to, or owed a reply; or a reply handle
-        is whose time was over."""
+        is whose time was over; or a right that somebody granted has ended."""
         if client.late is not None and notice.kind == ONCE_DROPPED:
             client.late[notice.cookie] -= 1
             if not client.late[notice.cookie]:
                 del client.late[notice.cookie]
         handle = notice.target
-        if isinstance(handle, Handle):
+        if isinstance(handle, (Handle, Node)) and isinstance(tag_of(handle), Grant):
+            self.hub.grants.hear(client, handle)
+        elif isinstance(handle, Handle):
             number = number_of(handle)
             if handle.once:
                 self.hub.replies.excuse(number, client, handle.cookie)
@@ -125,6 +128,12 @@ def make_late(client: Client, serial: int) -> None:
     if client.late is None:
         client.late = {}
     client.late[serial] = client.late.get(serial, 0) + 1
+
+
+def tag_of(thing: Handle | Node) -> object:
+    """What the owner of the node wants to find there."""
+    node = thing.node if isinstance(thing, Handle) else thing
+    return node.tag
 
 
 def number_of(handle: Handle) -> int:

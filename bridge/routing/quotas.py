@@ -7,6 +7,7 @@ from bus1 import quota
 from policy.limits import Limits
 
 MONITOR_BYTES: Final = 32 * 1024 * 1024  # who only looks on may not take much room
+NATIVE_HANDLES: Final = 65536  # as many as go in a tenth of a second
 SHARES: Final = 4  # connections of one user that can be full at the same time, at least
 
 
@@ -33,6 +34,17 @@ def for_monitor(limits: Limits) -> quota.Limits:
     )
 
 
+def for_native(peer: quota.Limits) -> quota.Limits:
+    """What one native peer may hold. It makes nodes and handles itself, as many as it likes, and
+    at its end they all go in one step."""
+    return quota.Limits(
+        bytes=peer.bytes,
+        messages=peer.messages,
+        handles=min(peer.handles, NATIVE_HANDLES),
+        fds=peer.fds,
+    )
+
+
 def for_user(limits: Limits) -> quota.Limits:
     """What may wait for all connections of one user together.
 
@@ -46,3 +58,9 @@ def for_user(limits: Limits) -> quota.Limits:
         handles=peer.handles * 2 * SHARES,
         fds=peer.fds * 2 * SHARES,
     )
+
+
+def rights(limits: Limits) -> int:
+    """How many Rights (bridge/gateway/rights.py) one user may have been given: for them, too, that
+    of SHARES connections that grant all they may, and as much again."""
+    return limits.max_grants_per_connection * 2 * SHARES

@@ -12,7 +12,7 @@ from policy.limits import Limits
 
 # What is read only at the start, as by dbus-daemon.
 FIXED: Final = ("type", "user", "listen", "auth", "allow_anonymous", "fork", "keep_umask",
-                "syslog", "pidfile", "metrics", "apparmor", "selinux")  # fmt: skip
+                "syslog", "pidfile", "metrics", "native", "apparmor", "selinux")  # fmt: skip
 SHORT: Final = ("service_helper", "permissive", "connection_rate", "slow_receivers")
 LONG: Final = ("service_directories",)
 

@@ -10,6 +10,7 @@ from bus1.bus cimport Bus
 from bus1.message cimport Message
 from bus1.peer cimport Peer
 from bus1.queue cimport Queue
+from bus1.quota cimport Account
 
 @cython.final
 cdef class Connection:
@@ -31,7 +32,7 @@ cdef class Connection:
     cdef bint blocked
     cdef bint deaf
     cdef bint collecting
-    cdef long written
+    cdef long long come
     cdef bint partial
     cdef Py_ssize_t offset
     @cython.locals(count=cython.Py_ssize_t)
@@ -42,6 +43,8 @@ cdef class Connection:
     cpdef begin(self, bytes data)
     cdef attend(self, bytes data)
     cpdef flush(self)
+    @cython.locals(account=Account)
+    cdef bint may_wait(self) except -1
     cdef write_all(self)
     @cython.locals(frame=Frame, frames=list, count=cython.Py_ssize_t)
     cdef bint write(self) except -1
@@ -49,5 +52,5 @@ cdef class Connection:
     cdef list batch(self)
     cdef bint hear(self, Message notice, Py_ssize_t place) except -1
 
-@cython.locals(queue=Queue, reader=Connection)
+@cython.locals(queue=Queue, connection=Connection, monitors=list)
 cpdef flush_ready(Bus bus)

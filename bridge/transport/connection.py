@@ -6,7 +6,7 @@ It decides nothing about messages, and knows the event loop only through its ser
 import os
 from errno import ETOOMANYREFS
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.routing.client import Client
 from bridge.routing.errors import Disconnect
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 # What one may do in one turn before others are served (Hub.work): about a millisecond.
 TURN = 4096
-# How often a monitor is written to in a moment: as a monitor sees when calls and replies come, it
-# gets them at once on a bus that is not busy.
-AT_ONCE = 8
+# A monitor sees when calls and replies come: on a bus that is not busy it gets them at once. When
+# so many messages have come in a moment, the next wait for its end, or until they are this many
+# bytes: to wake the monitor costs the bus, and who shares a CPU with it, more than many messages.
+AT_ONCE = 4
+ENOUGH = 64 * 1024
 
 
 class Connection:
@@ -39,8 +41,8 @@ class Connection:
     Hello. `partial`: descriptors have come and the rest of their message has not.
     `resting`: whole messages wait here for the next turn, because this turn did enough.
     `ending`: nothing more will come, and what is queued is still to be written.
-    `collecting`: it is a monitor's, and a moment has begun in which some of its messages have
-    been `written` so often already that the next ones wait for the moment's end.
+    `collecting`: it is a monitor's, and a moment has begun, in which so many messages have
+    `come`; those that wait are counted again whenever there are more of them.
     """
 
     def __init__(self, server: "Server", fd: int, client: Client, framer: Framer) -> None:
@@ -64,7 +66,7 @@ class Connection:
         self.resting = False
         self.ending = False
         self.collecting = False
-        self.written = 0
+        self.come = 0
         self.closed = False
         self.peer.queue.reader = self
 
@@ -166,19 +168,23 @@ class Connection:
     # --------------------------------------------------------------------- writing
 
     def flush(self) -> None:
-        """Write what the peer's queue holds; a monitor's a few times a moment and then at the
-        moment's end, so as not to take more of the others' time than it has to."""
+        """Write what the peer's queue holds; a monitor's perhaps later."""
         if self.blocked or self.closed:
             return
-        if self.client.observing and not self.ending:
-            if not self.collecting:
-                self.collecting = True
-                self.written = 0
-                self.server.collect(self)
-            self.written += 1
-            if self.written > AT_ONCE:
-                return
+        if self.client.observing and not self.ending and self.may_wait():
+            return
         self.write_all()
+
+    def may_wait(self) -> bool:
+        """Is it enough to write to this monitor when more has come, or at the moment's end?"""
+        account = self.peer.queue.account
+        if not self.collecting:
+            self.collecting = True
+            self.come = 0
+            self.server.collect(self)
+        busy = self.come >= AT_ONCE
+        self.come += account.messages
+        return busy and account.bytes < ENOUGH
 
     def write_collected(self) -> None:
         """The moment is over."""
@@ -291,9 +297,20 @@ class Connection:
 
 
 def flush_ready(bus: Bus) -> None:
-    """Let everybody write for whom the last batch left something in the queue."""
+    """Let everybody write for whom the last batch left something in the queue; monitors when all
+    others, who may work on in the meantime, have what they wait for."""
     while bus.ready:
+        monitors = []
         for queue in bus.take_ready():
-            reader: Connection | None = queue.reader  # type: ignore[assignment]
-            if reader is not None:
-                reader.flush()
+            reader: Any = queue.reader
+            if not isinstance(reader, Connection):
+                if reader is not None:  # a native program's, or the gateway's
+                    reader.flush()
+                continue
+            connection: Connection = reader
+            if connection.client.observing:
+                monitors.append(connection)
+            else:
+                connection.flush()
+        for connection in monitors:
+            connection.flush()

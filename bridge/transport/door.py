@@ -1,4 +1,6 @@
-"""Who comes in: accepts connections, as many and as often as may come, and begins handshakes."""
+"""Who comes in: accepts connections, as many and as often as may come, and begins handshakes.
+Native programs come in the same way; what begins with them is not known here.
+"""
 
 import contextlib
 import errno
@@ -6,6 +8,7 @@ import logging
 import os
 import socket
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
 from bridge.routing.credentials import Credentials, is_trusted
@@ -21,6 +24,8 @@ from policy.configuration import Configuration
 
 if TYPE_CHECKING:
     from bridge.transport.server import Server
+
+Begin = Callable[[socket.socket, Credentials, Listener], None]
 
 OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -53,14 +58,22 @@ class Door:
         if not self.listening and len(self.incomplete) < self.most:
             self.listening = True
             for listener in self.listeners:
-                self.loop.add_reader(listener.socket, self.accept, listener)
+                self.watch(listener, self.shake_hands)
 
     def shut(self) -> None:
         """Leave those who want to connect in the kernel's queue."""
         if self.listening:
             self.listening = False
             for listener in self.listeners:
-                self.loop.remove_reader(listener.socket)
+                self.leave(listener)
+
+    def watch(self, listener: Listener, begin: Begin) -> None:
+        """Accept who comes by this one, and begin with them."""
+        self.loop.add_reader(listener.socket, self.accept, listener, begin)
+
+    def leave(self, listener: Listener) -> None:
+        """Accept nobody there for now."""
+        self.loop.remove_reader(listener.socket)
 
     def stop(self) -> None:
         """Nobody comes any more. Remove the sockets."""
@@ -85,7 +98,7 @@ class Door:
 
     # ------------------------------------------------------------------- accepting
 
-    def accept(self, listener: Listener) -> None:
+    def accept(self, listener: Listener, begin: Begin) -> None:
         """Somebody wants to connect. One at a time: if more do, the loop calls again."""
         try:
             accepted, _ = listener.socket.accept()
@@ -94,13 +107,13 @@ class Door:
         except OSError as error:
             if error.errno not in OUT_OF_DESCRIPTORS:
                 raise
-            self.turn_away(listener, error)
+            self.hang_up(listener, error)
             return
         if not self.has_spare():  # the next one could not even be hung up on
             accepted.close()
             self.has_spare()
             return
-        self.welcome(accepted, listener)
+        self.welcome(accepted, listener, begin)
         self.crowd()
 
     def crowd(self) -> None:
@@ -108,8 +121,8 @@ class Door:
         if len(self.incomplete) >= self.most:
             self.shut()
 
-    def welcome(self, accepted: socket.socket, listener: Listener) -> None:
-        """Somebody connected: find out who, and begin the handshake."""
+    def welcome(self, accepted: socket.socket, listener: Listener, begin: Begin) -> None:
+        """Somebody connected: find out who, and begin."""
         try:
             credentials = identify(accepted)
             self.server.hangups.watch(accepted.fileno())
@@ -117,11 +130,19 @@ class Door:
             log.warning("Refusing a connection: %s", error)
             accepted.close()
             return
-        if self.comes_too_often(credentials) or self.crowds_out(credentials):
-            self.failures["too many"] += 1
-            accepted.close()
+        if self.comes_too_often(credentials):
+            self.turn_away(accepted)
             return
         accepted.setblocking(False)
+        begin(accepted, credentials, listener)
+
+    def shake_hands(
+        self, accepted: socket.socket, credentials: Credentials, listener: Listener
+    ) -> None:
+        """Somebody connected to speak D-Bus."""
+        if self.crowds_out(credentials):
+            self.turn_away(accepted)
+            return
         sasl = Sasl(
             credentials.uid,
             listener.guid,
@@ -132,6 +153,11 @@ class Door:
         handshake = Handshake(self.server, accepted.detach(), credentials, sasl)
         self.server.watch(handshake)
         self.incomplete.add(handshake.fd)
+
+    def turn_away(self, accepted: socket.socket, why: str = "too many") -> None:
+        """It is not let in."""
+        self.failures[why] += 1
+        accepted.close()
 
     def comes_too_often(self, credentials: Credentials) -> bool:
         """connection_rate. It does not hold for the bus's own user and for root, without whom
@@ -171,7 +197,7 @@ class Door:
         """Is it the bus's own user, or root?"""
         return is_trusted(uid, self.server.credentials)
 
-    def turn_away(self, listener: Listener, error: OSError) -> None:
+    def hang_up(self, listener: Listener, error: OSError) -> None:
         """No descriptor is free: use the spare one to hang up, or the loop would spin."""
         self.refused += 1
         self.failures["descriptors"] += 1

@@ -102,6 +102,7 @@ class Families:
         hub, door = self.hub, self.server.door
         family = gauge("bus_connections", "Connections now", "state")
         family.add_metric(["active"], hub.active)
+        family.add_metric(["native"], hub.native)
         family.add_metric(["incomplete"], len(door.incomplete))
         family.add_metric(["monitor"], len(hub.monitors.all()))
         yield family

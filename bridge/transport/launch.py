@@ -7,17 +7,18 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, final
 
-from bridge.wire.address import Kind, ListenAddress, Unreachable, listen_address, parse
+from bridge.wire.address import Kind, ListenAddress, Unreachable, escape, listen_address, parse
 
 FIRST_INHERITED: Final = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 FOR_ALL: Final = 0o777  # who may connect is for the bus to decide
 FOR_METRICS: Final = 0o660
 METRICS: Final = "metrics"  # FileDescriptorName= of the sockets that are not for clients
+PACKETS: Final = socket.SOCK_SEQPACKET  # the type of the sockets for native programs
 BACKLOG: Final = 4096  # as many as the kernel allows (SOMAXCONN; it cuts what is too much)
 
 
@@ -70,9 +71,11 @@ def listen(addresses: str, environment: MutableMapping[str, str]) -> list[Listen
     raise StartError(str(first))
 
 
-def bind(place: ListenAddress, mode: int = FOR_ALL) -> Listener:
+def bind(
+    place: ListenAddress, mode: int = FOR_ALL, kind: socket.SocketKind = socket.SOCK_STREAM
+) -> Listener:
     """A socket of our own."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK)
     os.fchmod(listener.fileno(), mode)  # no moment in which it has more
     is_file = place.kind is Kind.PATH
     name = os.fsencode(place.value)
@@ -88,7 +91,7 @@ def bind(place: ListenAddress, mode: int = FOR_ALL) -> Listener:
         listener.close()
         raise StartError(f'Failed to bind socket "{place.value}": {error.strerror}') from None
     guid = new_guid()
-    return Listener(listener, place.connectable(guid), guid, file)
+    return Listener(listener, address_of(place, guid, kind), guid, file)
 
 
 def listen_for_metrics(path: str | None, environment: Mapping[str, str]) -> tuple[Listener, ...]:
@@ -102,6 +105,48 @@ def listen_for_metrics(path: str | None, environment: Mapping[str, str]) -> tupl
             os.makedirs(os.path.dirname(path) or ".", mode=0o755, exist_ok=True)
         listeners.append(bind(ListenAddress(Kind.PATH, path), FOR_METRICS))
     return tuple(listeners)
+
+
+def listen_for_natives(address: str | None, environment: Mapping[str, str]) -> tuple[Listener, ...]:
+    """The sockets for native programs: those of packets that were handed over, and the one at this
+    address, unless it is among them. Raises StartError."""
+    fds = read_inherited(environment)
+    listeners = [adopt(fd, PACKETS) for fd, name in fds.items() if is_native(fd, name)]
+    if address is not None:
+        place = native_place(address)
+        if native_address(place) not in (each.address for each in listeners):
+            listeners.append(bind(place, kind=PACKETS))
+    return tuple(listeners)
+
+
+def check_apart(natives: Sequence[Listener], clients: Sequence[Listener]) -> None:
+    """One file is no place for both: the second socket has taken it from the first. Raises
+    StartError."""
+    taken = {each.file[0] for each in clients if each.file is not None}
+    for each in natives:
+        if each.file is not None and each.file[0] in taken:
+            raise StartError(f'Native address "{each.address}": D-Bus is spoken there')
+
+
+def native_place(address: str) -> ListenAddress:
+    """Where native programs are to find it: a file. Raises StartError."""
+    try:
+        entry, *others = parse(address)
+        if entry.transport == "unix" and list(entry.options) == ["path"] and not others:
+            return listen_address(entry, {})
+    except ValueError as error:
+        raise StartError(f'Native address "{address}": {error}') from None
+    raise StartError(f'Native address "{address}": it should be unix:path= and the name of a file')
+
+
+def native_address(place: ListenAddress) -> str:
+    """What native programs connect to."""
+    return f"unix:{place.kind}={escape(place.value)}"
+
+
+def address_of(place: ListenAddress, guid: str, kind: socket.SocketKind) -> str:
+    """What clients connect to, of either kind."""
+    return native_address(place) if kind == PACKETS else place.connectable(guid)
 
 
 def remove_socket(path: str) -> None:
@@ -128,7 +173,8 @@ def new_guid() -> str:
 
 def inherited(environment: MutableMapping[str, str]) -> list[Listener]:
     """The listening sockets that systemd handed over. Raises StartError if there are none."""
-    fds = [fd for fd, name in take_inherited(environment).items() if name != METRICS]
+    taken = take_inherited(environment).items()
+    fds = [fd for fd, name in taken if name != METRICS and not is_native(fd, name)]
     if not fds:
         raise StartError("No socket received.")
     return [adopt(fd) for fd in fds]
@@ -167,14 +213,27 @@ def read_inherited(environment: Mapping[str, str]) -> dict[int, str]:
     return taken
 
 
-def adopt(fd: int) -> Listener:
-    """A listening Unix stream socket that somebody else has bound, and will remove."""
+def is_native(fd: int, name: str) -> bool:
+    """Is it for native programs? They speak in packets."""
+    if name == METRICS:
+        return False
+    try:
+        found = socket.socket(fileno=fd)
+    except OSError:
+        return False
+    kind = found.type
+    found.detach()
+    return kind == PACKETS
+
+
+def adopt(fd: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> Listener:
+    """A listening Unix socket that somebody else has bound, and will remove."""
     try:
         listener = socket.socket(fileno=fd)
         listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
         raise StartError(f"Failed to acquire systemd socket: {error.strerror}") from None
-    if (listener.family, listener.type, listening) != (socket.AF_UNIX, socket.SOCK_STREAM, 1):
+    if (listener.family, listener.type, listening) != (socket.AF_UNIX, kind, 1):
         raise StartError("Passed socket has wrong type.")
     listener.setblocking(False)
     name = os.fsencode(listener.getsockname())
@@ -183,4 +242,4 @@ def adopt(fd: int) -> Listener:
         Kind.ABSTRACT if abstract else Kind.PATH, os.fsdecode(name[1:] if abstract else name)
     )
     guid = new_guid()
-    return Listener(listener, place.connectable(guid), guid)
+    return Listener(listener, address_of(place, guid, kind), guid)

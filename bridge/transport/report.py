@@ -42,6 +42,7 @@ class Report:
             "started": self.started,
             "uptime": time.monotonic() - self.moment,
             "addresses": [listener.address for listener in self.server.door.listeners],
+            "native": [listener.address for listener in self.server.settings.native],
             "configuration": {
                 "file": self.server.settings.root,
                 "files": list(configuration.sources),

@@ -40,6 +40,9 @@ from bus1.bus import Bus
 
 if TYPE_CHECKING:
     from bridge.transport.latency import Awaited
+    from bridge.transport.native import NativeConnection
+
+    Anybody = Handshake | Connection | NativeConnection
 
 log = logging.getLogger("bus1.server")
 
@@ -75,7 +78,7 @@ class Server:
             self.router.resume,
             Workshop(loop, self.children, self.flush),
             settings.loaded.services,
-            Environment(settings.environment, settings.address),
+            Environment(settings.environment, settings.address, settings.native_address),
             settings.systemd_activation,
         )
         self.hub.activation = self.activation
@@ -83,9 +86,10 @@ class Server:
         self.hub.cut_off = self.cut_off
         self.hub.process = Report(self)
         self.counting: Any = None  # Counting, where metrics are wanted
-        self.connections: dict[int, Handshake | Connection] = {}
+        self.connections: dict[int, Anybody] = {}
         self.hangups = Hangups(loop, self.hung_up)
         self.door = Door(self, listeners)
+        self.natives: Any = None  # Natives, where they find it
         self.partial = Deadlines(loop, limits.pending_fd_timeout / 1000, self.fds_pending)
         self.replies: Deadlines[Awaited] | None = None
         self.limit_replies(limits.reply_timeout)
@@ -101,6 +105,15 @@ class Server:
         if self.settings.metrics:
             self.count()
         self.door.open()
+        if self.settings.native:
+            self.listen_natively()
+
+    def listen_natively(self) -> None:
+        """Let native programs in. What that takes is imported only if somebody wants it."""
+        from bridge.transport.natives import Natives
+
+        self.natives = Natives(self, self.settings.native)
+        self.natives.start()
 
     def count(self) -> None:
         """Tell in numbers what happens. What that takes is imported only if somebody wants it."""
@@ -122,6 +135,8 @@ class Server:
             self.loop.remove_writer(connection.fd)
             connection.hang_up()
         self.connections.clear()
+        if self.natives is not None:
+            self.natives.stop()
         self.hangups.stop()
         if self.counting is not None:
             self.counting.stop()
@@ -141,6 +156,8 @@ class Server:
         for connection in self.connections.values():
             if isinstance(connection, Connection):
                 self.hub.allot(connection.client)
+        if self.natives is not None:
+            self.natives.adopt()
         self.partial.change(self.limits.pending_fd_timeout / 1000)
         self.limit_replies(self.limits.reply_timeout)
         self.door.adopt(loaded.configuration)
@@ -160,7 +177,7 @@ class Server:
 
     # ----------------------------------------------------------------- connections
 
-    def watch(self, connection: Handshake | Connection) -> None:
+    def watch(self, connection: "Anybody") -> None:
         """From now on this one reads what comes on its descriptor."""
         self.connections[connection.fd] = connection
         self.loop.add_reader(connection.fd, connection.on_readable)
@@ -200,19 +217,19 @@ class Server:
         else:
             self.partial.discard(connection.fd)
 
-    def wait_writable(self, connection: Connection) -> None:
+    def wait_writable(self, connection: "Connection | NativeConnection") -> None:
         """Call it again when the kernel takes more."""
         self.loop.add_writer(connection.fd, connection.on_writable)
 
-    def stop_reading(self, connection: Connection) -> None:
-        """Nothing more will come from it."""
+    def stop_reading(self, connection: "Connection | NativeConnection") -> None:
+        """Nothing more will come from it, or is to come."""
         self.loop.remove_reader(connection.fd)
 
-    def stop_waiting(self, connection: Connection) -> None:
+    def stop_waiting(self, connection: "Connection | NativeConnection") -> None:
         """It writes again when it has something to write."""
         self.loop.remove_writer(connection.fd)
 
-    def soon(self, connection: Connection) -> None:
+    def soon(self, connection: "Connection | NativeConnection") -> None:
         """It has more to do than one may do in one turn of the loop."""
         self.loop.call_soon(connection.resume)
 
@@ -235,7 +252,7 @@ class Server:
         # Others are served in between; and by then the number may be somebody else's.
         self.loop.call_soon(self.go_on, self.connections.get(fd))
 
-    def go_on(self, connection: Handshake | Connection | None) -> None:
+    def go_on(self, connection: "Anybody | None") -> None:
         """There was more to read than one may have read in one go."""
         if connection is not None and self.connections.get(connection.fd) is connection:
             self.hung_up(connection.fd)
@@ -274,7 +291,7 @@ class Server:
         self.drop(self.connections[fd], reason)
         flush_ready(self.bus)
 
-    def drop(self, connection: Handshake | Connection, reason: str | None) -> None:
+    def drop(self, connection: "Anybody", reason: str | None) -> None:
         """End a connection. The reason, if it was the client's fault, goes to the log."""
         if self.connections.get(connection.fd) is not connection:
             return  # it has ended already
@@ -292,14 +309,14 @@ class Server:
             log.exception("An error of the bus itself, when %s ended", connection)
         self.door.open()
 
-    def blame_self(self, connection: Handshake | Connection) -> None:
+    def blame_self(self, connection: "Anybody") -> None:
         """An exception that should not be: the connection that met it ends, the bus goes on."""
         why = "an error of the bus itself"
         log.exception("Disconnecting %s after %s", connection, why, extra=ending(connection, why))
         self.drop(connection, None)
 
 
-def ending(connection: Handshake | Connection, reason: str) -> dict[str, Any]:
+def ending(connection: "Anybody", reason: str) -> dict[str, Any]:
     """What the log is to say in fields of who is disconnected, and why."""
     if isinstance(connection, Connection):
         return entry(Kind.DISCONNECTED, known(connection.client), reason=reason)

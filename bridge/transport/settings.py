@@ -44,7 +44,8 @@ class Settings:
     `root` is the file that was named on the command line, if there was one; `address` is where
     clients find the bus. For services: `environment` is that with which its process was started,
     `systemd_activation` is that option, `journal` is where the journal takes what they print, if
-    it is to. `metrics` are the sockets where the bus is counted. `mediator` is the security
+    it is to. `metrics` are the sockets where the bus is counted, `native` those where native
+    programs find it. `mediator` is the security
     module of the kernel that is asked about messages and names, if there is one.
     """
 
@@ -57,7 +58,13 @@ class Settings:
     systemd_activation: bool = False
     journal: str | None = None
     metrics: tuple[Listener, ...] = ()
+    native: tuple[Listener, ...] = ()
     mediator: Mediator | None = None
+
+    @property
+    def native_address(self) -> str:
+        """Where native programs find the bus, in one place if there are several."""
+        return self.native[0].address if self.native else ""
 
 
 def load(read: Read) -> Loaded:

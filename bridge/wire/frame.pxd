@@ -9,6 +9,8 @@ from bridge.wire.reader cimport Span
 @cython.no_gc
 cdef class Descriptors:
     cdef readonly list numbers
+    cdef object owner
+    cdef object __weakref__
 
 
 @cython.final
@@ -30,6 +32,8 @@ cdef class Frame:
     cdef readonly long long destination_number
     cdef readonly Descriptors fds
     cdef readonly Py_ssize_t fd_count
+    cdef public object right
+    cdef public object parcel
     cdef str field(self, int code)
     cpdef str destination(self)
     cpdef str path(self)
@@ -47,6 +51,9 @@ cdef Frame admit(
     const unsigned char *data, Py_ssize_t total, bytes sender, list fds, Py_ssize_t max_fds,
     unsigned char *memory
 )
+
+
+cdef str complaint(int field, const char *error)
 
 
 @cython.final

@@ -4,23 +4,30 @@ Compiled code receives with two more methods of Framer (frame.pxd): `space` says
 bytes go and how many may, `filled` how many came; and it sends `data[:size]` of a Frame.
 """
 
-from typing import final
+from typing import Any, final
 
 class BadMessage(Exception):
     """The peer broke the protocol; the text says how (and it must be disconnected)."""
 
 @final
 class Descriptors:
-    """File descriptors received with a message; closed when the last reference goes."""
+    """File descriptors received with a message; closed when the last reference goes, unless they
+    have another owner, who lives as long."""
 
-    def __init__(self, numbers: list[int]) -> None: ...
+    def __init__(self, numbers: list[int], owner: object = None) -> None: ...
     def __len__(self) -> int: ...
     @property
     def numbers(self) -> list[int]: ...
 
 @final
 class Frame:
-    """One valid message, ready for any receiver: `raw()` has SENDER stamped. Immutable."""
+    """One valid message, ready for any receiver: `raw()` has SENDER stamped. Immutable, but for two
+    notes of those above (bridge/gateway)."""
+
+    right: Any
+    """The right that it came with, of somebody who may send it; or None."""
+    parcel: Any
+    """What native peers get, once one of several has got it; or None."""
 
     @property
     def size(self) -> int: ...

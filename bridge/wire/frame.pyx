@@ -33,16 +33,18 @@ class BadMessage(Exception):
 @cython.final
 @cython.no_gc
 cdef class Descriptors:
-    """File descriptors received with a message; closed when the last reference goes."""
+    """File descriptors received with a message; closed when the last reference goes, unless they
+    have another owner, who lives as long."""
 
-    def __init__(self, list numbers not None):
+    def __init__(self, list numbers not None, object owner=None):
         self.numbers = numbers
+        self.owner = owner
 
     def __len__(self):
         return len(self.numbers)
 
     def __dealloc__(self):
-        if self.numbers is not None:
+        if self.numbers is not None and self.owner is None:
             close_all(self.numbers)
 
 
@@ -55,7 +57,8 @@ cdef void close_all(list numbers) noexcept:
 @cython.no_gc
 @cython.freelist(512)
 cdef class Frame:
-    """One valid message, ready to be written to any receiver. Immutable."""
+    """One valid message, ready to be written to any receiver. Immutable, but for two notes of those
+    above: the `right` that it came with, and the `parcel` in which others get it."""
 
     def __dealloc__(self):
         PyMem_Free(self.memory)

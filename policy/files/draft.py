@@ -79,6 +79,7 @@ class Draft:
     connection_rate: Rate | None = None
     slow_receivers: SlowReceivers | None = None
     metrics: str | None = None
+    native: str | None = None
     sources: list[str] = field(default_factory=list)
     directories: list[str] = field(default_factory=list)
     complaints: list[Complaint] = field(default_factory=list)

@@ -9,10 +9,17 @@ from typing import Final
 
 from policy.configuration import Bus, Configuration
 from policy.files.draft import Draft, read
-from policy.rule import Origin
+from policy.rule import Origin, Rule, Section
 
 REFERENCE: Final = "/usr/share/dbus-1"  # the reference's own files
 OWN: Final = "/etc/bus1"  # what the administrator says to this bus alone
+
+# What conf/session.toml says of grants, and busconfig has no word for. To read TOML for it would
+# take longer than all else does when a session begins.
+BUILT_IN: Final = Origin("standard session policy", 0, "default")
+DELEGATION: Final = Section(
+    "default", "", (Rule(allow=True, about="delegate", origin=BUILT_IN),), BUILT_IN
+)
 
 
 def load(path: str) -> Configuration:
@@ -26,9 +33,9 @@ def standard(bus: Bus) -> Configuration:
     """The bus that --session or --system means. Raises ConfigError, OSError.
 
     What the reference would read and this bus adds (conf/bus1.conf), or this program's own text
-    of it where the reference is not installed; and then the administrator's
-    /etc/bus1/session.toml, or system.toml, and all files of /etc/bus1/policy.d. One that is
-    broken there is left out, as in all directories.
+    of it where the reference is not installed; for a session the right to delegate; and then the
+    administrator's /etc/bus1/session.toml, or system.toml, and all files of /etc/bus1/policy.d. One
+    that is broken there is left out, as in all directories.
     """
     path = os.path.join(REFERENCE, f"{bus}.conf")
     installed = os.path.exists(path)
@@ -36,6 +43,8 @@ def standard(bus: Bus) -> Configuration:
     read(draft)
     if installed:
         add(draft, shipped("bus1.conf"))
+    if bus == "session":
+        draft.policy.append(DELEGATION)
     add(draft, os.path.join(OWN, f"{bus}.toml"))
     policies = os.path.join(OWN, "policy.d")
     draft.include_directory(policies, Origin(policies))

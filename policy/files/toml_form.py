@@ -27,6 +27,7 @@ SET: Final = (
     "apparmor",
     "permissive",
     "slow_receivers",
+    "native",
 )
 PATHS: Final = ("service_helper", "metrics")
 SET_TRUE: Final = ("allow_anonymous", "fork", "keep_umask", "syslog")

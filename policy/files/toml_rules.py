@@ -22,7 +22,7 @@ from pydantic import (
 from policy.rule import MOST_FDS, About, Argument, Origin, Rule
 
 ANY: Final = "*"
-KINDS: Final = ("send", "receive", "own", "connect")
+KINDS: Final = ("send", "receive", "own", "connect", "delegate")
 MOST_ARGUMENTS: Final = 64  # D-Bus Specification, "Match Rules": arg0 to arg63
 
 Text = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
@@ -182,15 +182,14 @@ class ReceiveTable(MessageTable):
         return super().fields() | {"name": name, "prefix": self.sender_prefix is not None}
 
 
-class OwnTable(RuleTable):
-    """`{ allow = "own", name = "org.example.Name" }`"""
+class NameTable(RuleTable):
+    """What rules have that are about the owner of a name."""
 
-    about = "own"
     name: Text | None = None
     name_prefix: Text | None = None
 
     @model_validator(mode="after")
-    def agree_to_own(self) -> Self:
+    def agree_to_name(self) -> Self:
         one_name(self.name, self.name_prefix, "name")
         if self.name is None and self.name_prefix is None:
             raise ValueError('which name? (name = "*" means all)')
@@ -198,6 +197,31 @@ class OwnTable(RuleTable):
 
     def fields(self) -> dict[str, Any]:
         return {"name": self.name_prefix or some(self.name), "prefix": self.name_prefix is not None}
+
+
+class OwnTable(NameTable):
+    """`{ allow = "own", name = "org.example.Name" }`"""
+
+    about = "own"
+
+
+class DelegateTable(NameTable):
+    """`{ allow = "delegate", name = "org.example.Name", ... }`"""
+
+    about = "delegate"
+    path: Text | None = None
+    interface: Text | None = None
+    member: Text | None = None
+
+    @model_validator(mode="after")
+    def agree_to_delegate(self) -> Self:
+        if self.member is not None and self.interface is None:
+            raise ValueError("member needs interface: a grant of a member names both")
+        return self
+
+    def fields(self) -> dict[str, Any]:
+        fields = {name: some(getattr(self, name)) for name in ("path", "interface", "member")}
+        return super().fields() | fields
 
 
 class ConnectTable(RuleTable):
@@ -229,12 +253,13 @@ AnyRule = Annotated[
     Annotated[SendTable, Tag("send")]
     | Annotated[ReceiveTable, Tag("receive")]
     | Annotated[OwnTable, Tag("own")]
-    | Annotated[ConnectTable, Tag("connect")],
+    | Annotated[ConnectTable, Tag("connect")]
+    | Annotated[DelegateTable, Tag("delegate")],
     Discriminator(
         kind,
         custom_error_type="kind",
         custom_error_message="a rule has exactly one of allow and deny, and says there what: "
-        '"send", "receive", "own" or "connect"',
+        '"send", "receive", "own", "connect" or "delegate"',
     ),
 ]
 

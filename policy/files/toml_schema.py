@@ -92,6 +92,7 @@ class QuotaTable(Table):
     max_outgoing_unix_fds: Amount | None = None
     max_outgoing_messages: Amount | None = None
     max_handles_per_connection: Amount | None = None
+    max_grants_per_connection: Amount | None = None
     max_names_per_connection: Amount | None = None
     max_match_rules_per_connection: Amount | None = None
     max_replies_per_connection: Amount | None = None
@@ -138,6 +139,7 @@ class PartTable(Table):
     connection_rate: RateTable | None = None
     slow_receivers: SlowReceivers | None = None
     metrics: Text | None = None
+    native: Text | None = None
 
 
 class FileTable(PartTable):

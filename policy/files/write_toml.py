@@ -29,8 +29,9 @@ PLAIN: Final = (
     "permissive",
     "slow_receivers",
     "metrics",
+    "native",
 )
-NAMES: Final = {"send": "to", "receive": "from", "own": "name"}
+NAMES: Final = {"send": "to", "receive": "from", "own": "name", "delegate": "name"}
 FIELDS: Final = ("type", "path", "interface", "member", "error", "broadcast", "requested_reply")
 FLAGS: Final = ("log", "permissive")
 
@@ -101,6 +102,8 @@ def rule_keys(rule: Rule) -> Iterator[tuple[str, Any]]:
         yield from of_names(rule)
     if rule.about in ("send", "receive"):
         yield from of_messages(rule)
+    elif rule.about == "delegate":
+        yield from of_grants(rule)
     yield from ((name, True) for name in FLAGS if getattr(rule, name))
 
 
@@ -108,7 +111,7 @@ def of_names(rule: Rule) -> Iterator[tuple[str, Any]]:
     """Whom it is about. What would say nothing else says that it is about all."""
     if rule.name is not None:
         yield NAMES[rule.about] + ("_prefix" if rule.prefix else ""), rule.name
-    elif not any((rule.eavesdrop, rule.arguments, *says(rule))):
+    elif rule.about == "delegate" or not any((rule.eavesdrop, rule.arguments, *says(rule))):
         yield NAMES[rule.about], "*"
 
 
@@ -134,6 +137,15 @@ def of_messages(rule: Rule) -> Iterator[tuple[str, Any]]:
         yield "min_fds", rule.min_fds
     if rule.max_fds != MOST_FDS:
         yield "max_fds", rule.max_fds
+
+
+def of_grants(rule: Rule) -> Iterator[tuple[str, Any]]:
+    """Which grants it is about."""
+    for name in ("path", "interface", "member"):
+        if getattr(rule, name) is not None:
+            yield name, getattr(rule, name)
+        elif name == "interface" and rule.member is not None:
+            yield name, "*"
 
 
 # ------------------------------------------------------------------------------ values

@@ -42,7 +42,7 @@ STANDARD: Final = {
     STANDARD_SESSION: "standard_session_servicedirs",
     STANDARD_SYSTEM: "standard_system_servicedirs",
 }
-UNKNOWN: Final = ("permissive", "connection_rate", "slow_receivers", "metrics")
+UNKNOWN: Final = ("permissive", "connection_rate", "slow_receivers", "metrics", "native")
 
 
 @final
@@ -95,6 +95,8 @@ def unsayable(part: Part, here: Origin) -> Iterator[Complaint]:
 
 def beyond(rule: Rule) -> Iterator[str]:
     """What only TOML can say of a rule."""
+    if rule.about == "delegate":
+        yield "rights that services grant (delegate)"
     if rule.arguments:
         yield "arguments of messages"
     if rule.permissive:

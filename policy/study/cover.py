@@ -9,6 +9,7 @@ from policy.verdict import covers as covers_name
 
 REPLIES = ("method_return", "error")
 TEXTS = ("path", "interface", "member", "error")
+GRANTED = ("path", "interface", "member")
 
 
 def covers(later: Rule, earlier: Rule) -> bool:
@@ -21,6 +22,8 @@ def covers(later: Rule, earlier: Rule) -> bool:
         return ANYBODY in (later.user, later.group) or (
             (later.user, later.group) == (earlier.user, earlier.group)
         )
+    if later.about == "delegate":
+        return covers_grants(later, earlier)
     return covers_fields(later, earlier) and covers_ways(Clause(later), Clause(earlier))
 
 
@@ -64,6 +67,15 @@ def implies(stricter: Argument, looser: Argument) -> bool:
     if looser.prefix:
         return stricter.value.startswith(looser.value)
     return not stricter.prefix and stricter.value == looser.value
+
+
+def covers_grants(later: Rule, earlier: Rule) -> bool:
+    """Does it decide about all grants that the earlier one decides about? A deny is about grants of
+    more than it names, an allow is not."""
+    said = [(getattr(later, name), getattr(earlier, name)) for name in GRANTED]
+    if later.allow and not earlier.allow:
+        return all(mine is None for mine, _ in said)
+    return all(mine in (None, its) for mine, its in said)
 
 
 def covers_ways(later: Clause, earlier: Clause) -> bool:

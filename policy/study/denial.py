@@ -28,6 +28,12 @@ OWN: Final = re.compile(
     r'service "(?P<name>[^"]*)" due to security policies in the configuration file'
     r"(?: \((?P<source>(?:(?!\); rule ).)*)\))?(?:; rule (?P<rule>.+))?"
 )
+DELEGATE: Final = re.compile(
+    r'(?P<permitted>Would refuse: )?Connection "(?P<sender>[^"]*)" is not allowed to grant the '
+    r'right to path="(?P<path>[^"]*)" interface="(?P<interface>[^"]*)" member="(?P<member>[^"]*)" '
+    r'as the owner of "(?P<name>[^"]*)" due to security policies in the configuration file'
+    r"(?: \((?P<source>(?:(?!\); rule ).)*)\))?(?:; rule (?P<rule>.+))?"
+)
 # Of a client that is denied much the bus logs ever fewer denials, and counts them.
 COUNT: Final = re.compile(r" \((?P<count>\d{1,20}) denials so far\)\s*$")
 BUS: Final = re.compile(r"\[(?P<bus>system|session)\b[^]]*\] $")
@@ -51,11 +57,12 @@ class Party:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
     """Something that was denied; with `permitted`, that would have been but for a permissive
-    bus. `name` is what somebody wanted to own, and then nothing is known of a message.
+    bus. `name` is what somebody wanted to own, and then nothing is known of a message; or what
+    it owns who wanted to grant a right (delegate), and then the fields are those of the right.
     `rule` is the place of the rule that decided, as the line has it, `bus` the type of the bus.
     `count` is how often its sender had been denied something, where the log left out some."""
 
-    about: Literal["send", "receive", "own"]
+    about: Literal["send", "receive", "own", "delegate"]
     permitted: bool
     sender: Party
     target: Party = Party(None)
@@ -74,11 +81,11 @@ class Denial:
 def find(line: str) -> Denial | None:
     """The denial that a line tells of, if it does."""
     text = COUNT.sub("", line)
-    found = MESSAGE.search(text) or OWN.search(text)
+    found = MESSAGE.search(text) or OWN.search(text) or DELEGATE.search(text)
     if found is None:
         return None
     words = found.groupdict()
-    denial = owning(words) if "name" in words else message(words)
+    denial = named(words) if "name" in words else message(words)
     bus, count = BUS.search(text[: found.start()]), COUNT.search(line)
     return denial and replace(
         denial, bus=bus["bus"] if bus else "", count=int(count["count"]) if count else 0
@@ -103,12 +110,16 @@ def message(words: Mapping[str, str | None]) -> Denial | None:
     )
 
 
-def owning(words: Mapping[str, str | None]) -> Denial:
+def named(words: Mapping[str, str | None]) -> Denial:
+    """A name that was asked for, or a right that the owner of one wanted to grant."""
     return Denial(
-        about="own",
+        about="delegate" if "path" in words else "own",
         permitted=bool(words["permitted"]),
         sender=party(words["sender"], words["source"]),
         name=words["name"] or "",
+        path=known(words.get("path")),
+        interface=known(words.get("interface")),
+        member=known(words.get("member")),
         rule=words["rule"] or "",
     )
 

@@ -10,11 +10,12 @@ from typing import Final, TypeVar, final
 
 from policy.clause import Clause, Question
 from policy.configuration import Configuration
-from policy.explain import Finding, connecting, owning
+from policy.delegation import Extent
+from policy.explain import Finding, connecting, delegating, owning
 from policy.people import People, find_group, find_user
 from policy.policy import Policy
 from policy.rule import ANYBODY, About, Rule, Section
-from policy.study.inquiry import BUS, NAME, NOBODY, Inquiry, Person, bus_user, groups_of
+from policy.study.inquiry import BUS, NAME, NOBODY, PATH, Inquiry, Person, bus_user, groups_of
 from policy.study.questions import describe, questions
 from policy.verdict import Access
 
@@ -137,6 +138,8 @@ class Comparison:
             before, after = (decision(owning(access, name)) for access in (old, new))
             if before.outcome != after.outcome:
                 yield "own", name, "", before, after
+            for text, first, second in self.grants(name, old, new):
+                yield "delegate", name, text, first, second
             for about in ("send", "receive"):
                 for text, first, second in self.messages(about, name, old, new):
                     yield about, name, text, first, second
@@ -149,6 +152,15 @@ class Comparison:
         before, after = map(decision, findings)
         if before.outcome != after.outcome:
             yield "connect", "", "", before, after
+
+    def grants(
+        self, name: str, old: Access, new: Access
+    ) -> Iterator[tuple[str, Decision, Decision]]:
+        """What the owner of a name may grant in one only."""
+        for extent in extents([*old.delegate, *new.delegate]):
+            before, after = (decision(delegating(access, [name], extent)) for access in (old, new))
+            if before.outcome != after.outcome:
+                yield granted(extent), before, after
 
     def messages(
         self, about: About, name: str, old: Access, new: Access
@@ -208,6 +220,26 @@ def differing(
         if old.outcome != new.outcome:
             found.setdefault((old, new), []).append((kind, inquiry))
     return [(text, *pair) for pair, asked in found.items() for text in describe(asked)]
+
+
+def extents(rules: Sequence[Rule]) -> list[Extent]:
+    """A grant of a whole object that no rule names, and what each rule names, there and at its own
+    path."""
+    found = {Extent(PATH): None} if rules else {}
+    for rule in rules:
+        found[Extent(PATH, rule.interface, rule.member)] = None
+        found[Extent(rule.path or PATH)] = None
+        found[Extent(rule.path or PATH, rule.interface, rule.member)] = None
+    return list(found)
+
+
+def granted(extent: Extent) -> str:
+    """A grant in words."""
+    if extent.member is not None:
+        what = f"{extent.interface or 'any interface'}, member {extent.member}"
+    else:
+        what = extent.interface or "a whole object"
+    return what if extent.path == PATH else f"{what} at {extent.path}"
 
 
 def decide(clauses: Sequence[Clause], question: Question) -> Decision:

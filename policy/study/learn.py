@@ -62,9 +62,10 @@ def names_of(denials: Iterable[Denial]) -> dict[str | int, str]:
     """The one well-known name that a connection or process is known to have or to want."""
     names: dict[str | int, set[str]] = {}
     for denial in denials:
-        party = denial.sender if denial.about == "own" else denial.target
-        name = denial.name if denial.about == "own" else party.name
-        if name is not None and not name.startswith(":"):
+        asks = denial.about in ("own", "delegate")
+        party = denial.sender if asks else denial.target
+        name = denial.name if asks else party.name
+        if name and not name.startswith(":"):
             for key in (party.name, party.pid):
                 names.setdefault(key or name, set()).add(name)
     return {key: known.pop() for key, known in names.items() if len(known) == 1}
@@ -76,6 +77,8 @@ def lesson_of(denial: Denial, names: Mapping[str | int, str]) -> Lesson:
         doubt = "" if denial.sender.uid is not None else "who? the log does not say"
         rule = Rule(allow=True, about="own", name=denial.name)
         return Lesson(user_name(denial.sender), rule, doubt)
+    if denial.about == "delegate":
+        return granting(denial)
     if denial.about == "send":
         return sending(denial, names)
     rule = Rule(
@@ -88,6 +91,20 @@ def lesson_of(denial: Denial, names: Mapping[str | int, str]) -> Lesson:
         error=denial.error,
     )
     return Lesson(user_name(denial.target), rule, reply_doubt(denial))
+
+
+def granting(denial: Denial) -> Lesson:
+    """For a right that the owner of a name may not grant."""
+    rule = Rule(
+        allow=True,
+        about="delegate",
+        name=denial.name or None,
+        path=denial.path,
+        interface=denial.interface,
+        member=denial.member,
+    )
+    doubt = "" if denial.name else "whose? it owned no name: any client could grant this then"
+    return Lesson(user_name(denial.sender), rule, doubt)
 
 
 def sending(denial: Denial, names: Mapping[str | int, str]) -> Lesson:

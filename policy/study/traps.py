@@ -66,6 +66,8 @@ def interfaceless(_: Configuration, section: Section, rule: Rule) -> Remark | No
     """A deny that names an interface, and a destination."""
     if rule.allow or not rule.interface or not rule.name or rule.type not in (None, *CALLS):
         return None
+    if rule.about == "delegate":
+        return None
     return Remark(
         "note",
         "no-interface",
@@ -169,6 +171,21 @@ def anyones(configuration: Configuration, section: Section, rule: Rule) -> Remar
     )
 
 
+def anyone_grants(configuration: Configuration, section: Section, rule: Rule) -> Remark | None:
+    """Rights that whoever has them may hand on, whoever that is."""
+    if rule.about != "delegate" or not rule.allow or rule.name is not None:
+        return None
+    if configuration.type == "session":
+        return None
+    return Remark(
+        "warning",
+        "anybody-delegates",
+        rule.origin,
+        f"{rule_text(rule)} lets any client be called by whom it likes, whatever is denied",
+        "name the service that may grant rights to its objects",
+    )
+
+
 def idle(configuration: Configuration) -> Iterator[Remark]:
     """Receive rules where nothing is denied to be received."""
     rules = [rule for section in configuration.policy for rule in section.rules]
@@ -197,4 +214,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     forgeable,
     overhearing,
     anyones,
+    anyone_grants,
 )

@@ -37,3 +37,11 @@ def test_the_variables_of_each_type_of_bus() -> None:
     assert environment.of_services("system")["DBUS_SYSTEM_BUS_ADDRESS"] == "a:b=c"
     assert environment.of_services("session")["DBUS_SYSTEM_BUS_ADDRESS"] == "other"
     assert environment.of_services("other")["DBUS_STARTER_BUS_TYPE"] == "other"
+
+
+def test_services_that_speak_natively_find_the_bus() -> None:
+    environment = Environment({"BUS1_ADDRESS": "other"}, "a:b=c", "unix:path=/x")
+    assert environment.of_services("")["BUS1_ADDRESS"] == "unix:path=/x"
+    environment.update({"BUS1_ADDRESS": "another"})
+    assert environment.of_services("session")["BUS1_ADDRESS"] == "unix:path=/x"
+    assert "BUS1_ADDRESS" not in Environment({}, "a:b=c").of_services("session")

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from tests.bench import broker
-from tests.bench.targets import Failure, Target
+from tests.bench.targets import Failure, Target, native_address
 
 PATIENCE = 60.0  # seconds until the address must be there; valgrind needs some
 NOT_OURS = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "PYTHONPATH")
@@ -80,6 +80,8 @@ class Bus:
             began = self.spawn(self.target.command(socket, writer), writer)
             os.close(writer)
             self.address = self.read_address(reader)
+            if self.target.kind == "native":
+                self.address = native_address(socket)
         self.startup = time.perf_counter() - began
 
     def spawn(self, command: list[str], fd: int) -> float:

@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 RELAY = str(HERE / "build" / "relay")
 
-KINDS = ("bus1", "dbus-daemon", "dbus-broker", "relay")
+KINDS = ("bus1", "native", "dbus-daemon", "dbus-broker", "relay")
 
 # Nothing refused and no limit in reach: what is measured is work.
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -58,11 +58,17 @@ class Target(NamedTuple):
         if self.kind == "relay":
             return [*self.program, f"--path={socket}", f"--print-address={fd}"]
         common = ["--nofork", f"--print-address={fd}"]
-        if self.kind == "bus1":
-            return [*self.program, "--session", f"--address={address}", *common]
+        if self.kind in ("bus1", "native"):
+            native = [f"--native={native_address(socket)}"] if self.kind == "native" else []
+            return [*self.program, "--session", f"--address={address}", *native, *common]
         config = socket.with_name("bus.conf")
         config.write_text(CONFIG.format(address=address))
         return [*self.program, f"--config-file={config}", *common]
+
+
+def native_address(socket: Path) -> str:
+    """Where a bus with this socket is spoken to without D-Bus."""
+    return f"unix:path={socket}.native"
 
 
 def target(text: str) -> Target:
@@ -71,7 +77,7 @@ def target(text: str) -> Target:
     if is_command:
         first, *rest = shlex.split(command)
         return Target(name, "bus1", [find(first), *rest])
-    if text == "bus1":
+    if text in ("bus1", "native"):
         return Target(text, text, ours())
     if text == "relay":
         return Target(text, text, [RELAY])

@@ -69,6 +69,7 @@ class Entry:
     fds: int = 0
     handles: list[MHandle | None] = field(default_factory=list)
     staged: bool = False
+    on: MHandle | None = None  # the one-shot handle that was used up
     dropped: bool = False
 
     def charge(self) -> tuple[int, int, int, int]:
@@ -128,21 +129,24 @@ class Model:
         return [h for h in self.handles if h.where == "held" and h.holder is peer]
 
     def count(self, node: MNode) -> int:
-        return sum(h.node is node and h.where != "dead" and not h.once for h in self.handles)
+        counted = (h for h in self.handles if not h.once and h.where not in ("dead", "hand"))
+        return sum(h.node is node for h in counted)
 
     def fits(self, peer: MPeer, uid: int, charge: tuple[int, int, int, int]) -> bool:
         here = self.sums([peer])
         user = self.sums(self.of(peer.uid))
         share = self.sums(self.of(peer.uid), uid)
+        part = self.sums([peer], uid)
         n = len(self.actors(peer.uid) | {uid})
-        for kind, c, h, u, s in zip(KINDS, charge, here, user, share, strict=True):
+        m = len({actor for actor, c in self.charges(peer) if any(c)} | {uid})
+        for kind, c, h, u, s, p in zip(KINDS, charge, here, user, share, part, strict=True):
             limit, hard = getattr(self.limits, kind), getattr(peer.limits, kind)
-            others = u - h
             if c and (
                 u + c > limit
                 or h + c > hard
-                or h + c > (limit - others) / 2
+                or p + c > (limit - u + p) / 2
                 or (uid != peer.uid and s + c > (limit - u + s) / (n + 1))
+                or (uid != peer.uid and p + c > (hard - h + p) / (m + 1))
             ):
                 return False
         return True
@@ -171,16 +175,18 @@ class Model:
 
     def may_carry(self, peer: MPeer, to: MHandle, handles: list[MHandle]) -> None:
         for handle in handles:
-            if handle.where == "hand" and handle.node.owner is peer:
-                if handle.busy:
-                    raise Busy
-            else:
-                self.may_use(peer, handle)
+            self.at_hand(peer, handle)
             if handle.once and handle is to:
                 raise Duplicate
         once = [handle for handle in handles if handle.once]
         if len(set(once)) < len(once):
             raise Duplicate
+
+    def at_hand(self, peer: MPeer, handle: MHandle) -> None:
+        if handle.where != "hand" or handle.node.owner is not peer:
+            self.may_use(peer, handle)
+        elif handle.busy:
+            raise Busy
 
     # Operations. Each begins with all its checks.
 
@@ -213,6 +219,11 @@ class Model:
         handle.once = True
         handle.cookie = cookie
         return handle
+
+    def offer(self, peer: MPeer, node: MNode) -> MHandle:
+        self.check(peer)
+        self.owns(peer, node)
+        return self.new(node, "hand", None)
 
     def transfer(self, peer: MPeer, handle: MHandle, to: MPeer) -> MHandle:
         self.check(peer)
@@ -262,10 +273,14 @@ class Model:
         if len(targets) > 1 and any(handle.once for handle in handles):
             raise Duplicate
         self.check(peer)
+        if any(handle.where == "hand" and not handle.once for handle in handles):
+            self.rehearse(peer, targets, size, fds, handles, proceed)
         transaction = MTransaction(peer)
         refused = []
         for to in targets:
             try:
+                if to in [done for done, _ in transaction.staged]:
+                    raise Duplicate
                 self.stage(transaction, to, payload, size, fds, handles)
             except (Gone, Quota):
                 if not proceed:
@@ -277,6 +292,33 @@ class Model:
                 raise
         self.commit(transaction, False)
         return refused
+
+    def rehearse(
+        self,
+        peer: MPeer,
+        targets: list[MHandle],
+        size: int,
+        fds: int,
+        handles: list[MHandle],
+        proceed: bool,
+    ) -> None:
+        """Raise what the multicast would raise, before an offer has undone a notice."""
+        for place, handle in enumerate(handles):
+            if handle.where == "hand" and not handle.once and handle.node.owner is peer:
+                handles = handles[:]
+                handles[place] = MHandle(MNode(peer, gone=True), "held", peer)
+        transaction = MTransaction(peer)
+        try:
+            for to in targets:
+                try:
+                    if to in [done for done, _ in transaction.staged]:
+                        raise Duplicate
+                    self.stage(transaction, to, None, size, fds, handles)
+                except (Gone, Quota):
+                    if not proceed:
+                        raise
+        finally:
+            self.abort(transaction)
 
     def signal(
         self, peer: MPeer, targets: list[MNode], payload: object, size: int, fds: int
@@ -315,7 +357,7 @@ class Model:
         owner = to.node.owner
         if not self.fits(owner, peer.uid, (size, 1, len(handles), fds)):
             raise Quota
-        carried = [h if h.once else self.new(h.node, "promised", None) for h in handles]
+        carried = [h if h.once else self.copy(h) for h in handles]
         for handle in [*carried, to]:
             handle.busy = handle.once
         entry = Entry(DATA, to.node, 0, peer.uid, payload, size, fds, [*carried], staged=True)
@@ -345,6 +387,7 @@ class Model:
             to.node.owner.inbox.append(entry)
             if to.once:
                 to.where = "dead"
+                entry.on = to
         self.finish(transaction)
         return refused
 
@@ -373,15 +416,18 @@ class Model:
         blocked = [place for place, entry in enumerate(peer.inbox) if entry.staged]
         return peer.inbox[: blocked[0]] if blocked else list(peer.inbox)
 
-    def set_seed(self, peer: MPeer, size: int, fds: int, handles: list[MHandle]) -> None:
+    def set_seed(
+        self, peer: MPeer, size: int, fds: int, handles: list[MHandle], giver: MPeer
+    ) -> None:
         self.check(peer)
+        self.check(giver)
         for handle in handles:
-            self.may_use(peer, handle)
+            self.at_hand(giver, handle)
             if handle.once:
                 raise Invalid
         if not self.fits(peer, peer.uid, (size, 1, len(handles), fds)):
             raise Quota
-        copies: list[MHandle | None] = [self.new(h.node, "promised", None) for h in handles]
+        copies: list[MHandle | None] = [self.copy(handle) for handle in handles]
         self.drop_seed(peer)
         peer.seed = Entry(DATA, None, 0, peer.uid, None, size, fds, copies)
 
@@ -419,6 +465,11 @@ class Model:
         handle = MHandle(node, where, holder)
         self.handles.append(handle)
         return handle
+
+    def copy(self, handle: MHandle) -> MHandle:
+        if handle.where == "hand":
+            self.forget(handle.node.owner, NO_HANDLES_LEFT, handle.node)
+        return self.new(handle.node, "promised", None)
 
     def land(self, handle: MHandle, owner: MPeer) -> MHandle | None:
         handle.busy = False
@@ -470,8 +521,11 @@ class Model:
             node.owner.nodes.remove(node)
             self.forget(node.owner, NO_HANDLES_LEFT, node)
         for handle in handles:
+            offered = handle.where == "hand" and not handle.once
             handle.where = "dead"
             node = handle.node
+            if offered:
+                continue
             if node.gone:
                 if handle.holder is not None:
                     self.forget(handle.holder, NODE_GONE, handle)

@@ -160,6 +160,15 @@ class Machine(RuleBasedStateMachine):
             )
         )
 
+    @rule(number=NUMBER)
+    def offer(self, number: int) -> None:
+        node = pick(self.nodes, number)
+        if node is not None:
+            peer = self.peer(number) if number % 8 == 7 else node.owner
+            self.born(
+                self.both(lambda: self.model.offer(peer, node), lambda: peer.real.offer(node.real))
+            )
+
     @rule(number=NUMBER, which=NUMBER, to=NUMBER)
     def transfer(self, number: int, which: int, to: int) -> None:
         peer = self.peer(number)
@@ -405,16 +414,15 @@ class Machine(RuleBasedStateMachine):
             assert there.node is handle.node.real
             assert peer.real.handles[there.id] is there
 
-    @rule(number=NUMBER, size=SIZE, whiches=NUMBERS)
-    def set_seed(self, number: int, size: int, whiches: list[int]) -> None:
+    @rule(number=NUMBER, size=SIZE, whiches=NUMBERS, giver=st.none() | NUMBER)
+    def set_seed(self, number: int, size: int, whiches: list[int], giver: int | None) -> None:
         peer = self.peer(number)
-        handles = [self.handle(peer, which) for which in whiches]
-        if None in handles:
-            return
+        by = peer if giver is None else self.peer(giver)
+        handles = self.cargo(by, whiches)
         real = [handle.real for handle in handles]
         self.both(
-            lambda: self.model.set_seed(peer, size, 0, handles),
-            lambda: peer.real.set_seed("seed", size, None, 0, real),
+            lambda: self.model.set_seed(peer, size, 0, handles, by),
+            lambda: peer.real.set_seed("seed", size, None, 0, real, by.real),
         )
 
     @rule(number=NUMBER)
@@ -504,7 +512,12 @@ def same(entry: Any, real: Message | None) -> bool:
     if real is None or real.kind != entry.kind:
         return False
     if entry.kind == DATA:
-        return real.payload is entry.payload and real.target is entry.target.real
+        on = (True, entry.on.cookie) if entry.on is not None else (False, 0)
+        return (
+            real.payload is entry.payload
+            and real.target is entry.target.real
+            and (real.once, real.cookie) == on
+        )
     if entry.kind == ONCE_DROPPED:
         return (real.target, real.cookie) == (entry.target[0].real, entry.target[1])
     return real.target is entry.target.real

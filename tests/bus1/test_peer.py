@@ -202,12 +202,12 @@ def test_query_counts(bus: Bus) -> None:
 def test_reset_sets_limits(bus: Bus) -> None:
     a, b = bus.connect(0), bus.connect(1)
     to = right(a, b)
-    b.reset(Limits(messages=1))
+    b.reset(Limits(messages=3))
     a.send(to, 1)
     with pytest.raises(Quota):
         a.send(to, 2)
     b.reset()
-    assert b.query().limits.messages == 1
+    assert b.query().limits.messages == 3
     assert payloads(b) == [1]
 
 
@@ -329,7 +329,7 @@ def test_what_is_not_held_cannot_be_used(bus: Bus, wrong: str) -> None:
 
 
 def test_quota_error_changes_nothing() -> None:
-    bus = Bus(Limits(), Limits(bytes=10, handles=6))
+    bus = Bus(Limits(), Limits(bytes=30, handles=12))
     a, b = bus.connect(0), bus.connect(1)
     to, handle = right(a, b), a.handle(a.create())
     once = a.once(handle.node, None, 1)

@@ -27,7 +27,7 @@ def most(target: Account, actor: User) -> int:
     """How many bytes a sender can get there, by as many charges as it takes."""
     taken, step = 0, target.user.limits.bytes
     while step:
-        if target.take(target.user.share(actor), step, 0, 0, 0):
+        if target.take(target.share(actor), step, 0, 0, 0):
             taken += step
         else:
             step //= 2
@@ -51,7 +51,8 @@ def test_limits_must_be_sensible(kind: str, wrong: int) -> None:
 
 def test_the_most_that_was_held_is_remembered() -> None:
     receiver, sender = users(2, 100)
-    target, share = account(receiver), receiver.share(sender)
+    target = account(receiver)
+    share = target.share(sender)
     for charge in ([9, 1, 0, 2], [2, 1, 0, 0], [200, 1, 0, 9]):
         target.take(share, *charge)
     assert (target.most_bytes, target.most_fds) == (11, 2)
@@ -64,7 +65,7 @@ def test_the_most_that_was_held_is_remembered() -> None:
 def test_all_or_nothing(place: int) -> None:
     receiver, sender = users(2, 100)
     target = account(receiver)
-    share = receiver.share(sender)
+    share = target.share(sender)
     charge = [1, 1, 1, 1]
     charge[place] = 101
     assert not target.take(share, *charge)
@@ -84,9 +85,9 @@ def test_all_or_nothing(place: int) -> None:
 def test_nothing_is_always_free() -> None:
     receiver, sender = users(2, 0)
     target = account(receiver)
-    assert target.take(receiver.share(sender), 0, 0, 0, 0)
-    assert not target.take(receiver.share(sender), 0, 0, 0, 1)
-    assert not target.take(receiver.share(sender), -1, 0, 0, 0)
+    assert target.take(target.share(sender), 0, 0, 0, 0)
+    assert not target.take(target.share(sender), 0, 0, 0, 1)
+    assert not target.take(target.share(sender), -1, 0, 0, 0)
 
 
 def test_first_sender_gets_half_and_the_next_a_third_of_the_rest() -> None:
@@ -120,10 +121,10 @@ def test_attackers_never_push_an_honest_sender_below_its_share(
     for number, amount in steps:
         sender = senders[number - 1]
         place = amount % len(targets)
-        if amount > 0 and targets[place].take(receiver.share(sender), amount, 0, 0, 0):
+        if amount > 0 and targets[place].take(targets[place].share(sender), amount, 0, 0, 0):
             held[sender][place] += amount
         elif amount < 0 and held[sender][place]:
-            targets[place].give(receiver.share(sender), held[sender][place], 0, 0, 0)
+            targets[place].give(targets[place].share(sender), held[sender][place], 0, 0, 0)
             held[sender][place] = 0
     attackers = sum(any(there) for there in held.values())
     got = sum(most(target, honest) for target in (account(receiver) for _ in range(40)))
@@ -133,13 +134,13 @@ def test_attackers_never_push_an_honest_sender_below_its_share(
 def test_share_comes_back_when_it_is_given_back() -> None:
     receiver, sender, other = users(3, 1200)
     targets = [account(receiver) for _ in range(8)]
-    assert targets[0].take(receiver.share(sender), 400, 0, 0, 0)
-    assert targets[1].take(receiver.share(sender), 200, 0, 0, 0)
-    assert not targets[2].take(receiver.share(sender), 1, 0, 0, 0)
-    targets[0].give(receiver.share(sender), 400, 0, 0, 0)
-    assert targets[2].take(receiver.share(sender), 400, 0, 0, 0)
-    assert not targets[3].take(receiver.share(other), 201, 0, 0, 0)
-    assert targets[3].take(receiver.share(other), 200, 0, 0, 0)
+    assert targets[0].take(targets[0].share(sender), 400, 0, 0, 0)
+    assert targets[1].take(targets[1].share(sender), 200, 0, 0, 0)
+    assert not targets[2].take(targets[2].share(sender), 1, 0, 0, 0)
+    targets[0].give(targets[0].share(sender), 400, 0, 0, 0)
+    assert targets[2].take(targets[2].share(sender), 400, 0, 0, 0)
+    assert not targets[3].take(targets[3].share(other), 201, 0, 0, 0)
+    assert targets[3].take(targets[3].share(other), 200, 0, 0, 0)
 
 
 def test_stuck_peer_does_not_starve_its_sisters() -> None:
@@ -148,19 +149,20 @@ def test_stuck_peer_does_not_starve_its_sisters() -> None:
     stuck, sister = account(user), account(user)
     assert most(stuck, user) == 500
     assert most(sister, user) == 250
-    assert not stuck.take(user.share(user), 1, 0, 0, 0)
+    assert not stuck.take(stuck.share(user), 1, 0, 0, 0)
 
 
 def test_peer_has_a_hard_limit() -> None:
     receiver, sender = users(2, 1000)
     target = Account(receiver, Limits(10, 10, 10, 10))
-    assert most(target, sender) == 10
+    assert most(target, receiver) == 10
+    assert most(Account(receiver, Limits(10, 10, 10, 10)), sender) == 5
 
 
 def test_lowered_limit_refuses_and_then_recovers() -> None:
     receiver, sender = users(2, 1000)
     target = account(receiver)
-    share = receiver.share(sender)
+    share = target.share(sender)
     assert target.take(share, 400, 0, 0, 0)
     receiver.limits = Limits(100, 100, 100, 100)
     assert not target.take(share, 1, 0, 0, 0)
@@ -172,15 +174,15 @@ def test_lowered_limit_refuses_and_then_recovers() -> None:
 def test_huge_charge_does_not_overflow() -> None:
     receiver, sender = users(2, 1 << 40)
     target = account(receiver)
-    assert not target.take(receiver.share(sender), (1 << 63) - 1, 0, 0, 0)
-    assert target.take(receiver.share(sender), 1 << 39, 0, 0, 0)
-    assert not target.take(receiver.share(sender), (1 << 63) - 1, 0, 0, 0)
+    assert not target.take(target.share(sender), (1 << 63) - 1, 0, 0, 0)
+    assert target.take(target.share(sender), 1 << 39, 0, 0, 0)
+    assert not target.take(target.share(sender), (1 << 63) - 1, 0, 0, 0)
 
 
 def test_adopted_handles_become_the_receivers_own() -> None:
     receiver, sender = users(2, 100)
     target = account(receiver)
-    share = receiver.share(sender)
+    share = target.share(sender)
     assert target.take(share, 0, 1, 3, 0)
     target.adopt(share, 3)
     assert (share.handles, target.own.handles, target.handles, receiver.handles) == (0, 3, 3, 3)
@@ -199,7 +201,7 @@ def test_user_leaves_when_nothing_is_charged() -> None:
     receiver.join()
     sender.join()
     target = account(receiver)
-    share = receiver.share(sender)
+    share = target.share(sender)
     assert target.take(share, 1, 1, 0, 0)
     sender.leave()
     assert 1 in there

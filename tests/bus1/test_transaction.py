@@ -275,7 +275,7 @@ def test_multicast_over_quota_fails_as_a_whole(peers: list[Peer]) -> None:
 def test_multicast_that_proceeds_reports_who_was_left_out(peers: list[Peer]) -> None:
     a, b, c, d = peers
     targets = [right(a, b), right(a, c), right(a, d)]
-    c.reset(Limits(bytes=5))
+    c.reset(Limits(bytes=15))
     d.close()
     reports = a.multicast(targets, "payload", 6, proceed=True)
     assert [(handle, type(error)) for handle, error in reports] == [
@@ -289,7 +289,7 @@ def test_multicast_that_proceeds_reports_who_was_left_out(peers: list[Peer]) -> 
 def test_fast_multicast_leaves_out_who_cannot_take_it(peers: list[Peer]) -> None:
     a, b, c, d = peers
     nodes = [b.create(), c.create(), d.create()]
-    c.reset(Limits(bytes=5))
+    c.reset(Limits(bytes=15))
     d.close()
     assert multicast(a.queue, a.user, nodes, "payload", 6, None, 0) == nodes[1:]
     assert multicast(a.queue, a.user, nodes[:2], "payload", 5, None, 0) is None

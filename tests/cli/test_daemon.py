@@ -24,6 +24,7 @@ import pytest
 
 from bridge.cli.daemon import LATE
 from tests.buses import KINDS, ROOT, as_program, command, environment, first_line, need
+from tests.native.peer import Peer
 from tests.raw import Client
 
 SECONDS = 10
@@ -392,9 +393,11 @@ os.execvp(sys.argv[split + 1], sys.argv[split + 1 :])
 
 
 @contextlib.contextmanager
-def handed_over(place: Path, *names: str) -> Iterator[dict[str, Any]]:
+def handed_over(
+    place: Path, *names: str, kind: socket.SocketKind = socket.SOCK_STREAM
+) -> Iterator[dict[str, Any]]:
     """What a service manager does: listening sockets from 3 on, for the process it starts."""
-    sockets = [socket.socket(socket.AF_UNIX) for _ in names]
+    sockets = [socket.socket(socket.AF_UNIX, kind) for _ in names]
     before = os.getcwd()
     os.chdir(place)
     for each, name in zip(sockets, names, strict=True):
@@ -434,6 +437,67 @@ def test_no_socket_was_handed_over(run: Run, pid: str) -> None:
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
     assert err.endswith("]: Failed to start message bus: No socket received.\n")
+
+
+# ------------------------------------------------------------------ native programs
+
+
+@pytest.fixture
+def ours(place: Path) -> Iterator[Run]:
+    with starting("ours", place) as begin:
+        yield begin
+
+
+def test_a_place_for_native_programs(ours: Run, place: Path) -> None:
+    process = ours("--print-address", "--native=unix:path=n")
+    assert re.fullmatch(ADDRESS, lines(process, 1)[0])
+    Peer(f"{place}/n").close()
+    serves(place, process.pid)
+    assert end(process) == (0, "", "")
+    assert not (place / "n").exists()
+
+
+def test_the_files_say_where_native_programs_find_it(ours: Run, place: Path) -> None:
+    text = f'type = "session"\nlisten = ["unix:path={place}/s"]\nnative = "unix:path={place}/n"\n'
+    (place / "bus.toml").write_text(text)
+    for option, at in (("", "n"), (f"--native=unix:path={place}/other", "other")):
+        words = ("--config-file=bus.toml", *filter(None, [option]))
+        process = ours("--print-address", base=words)
+        lines(process, 1)
+        Peer(f"{place}/{at}").close()
+        assert end(process)[0] == 0
+
+
+@pytest.mark.parametrize("named", [(), ("--native=unix:path=n",)])
+def test_a_native_socket_that_was_handed_over(
+    ours: Run, place: Path, named: tuple[str, ...]
+) -> None:
+    with handed_over(place, "n", kind=socket.SOCK_SEQPACKET) as how:
+        process = ours("--print-address", *named, **how)
+        lines(process, 1)
+    Peer(f"{place}/n").close()
+    serves(place, process.pid)
+    assert end(process)[0] == 0
+    assert (place / "n").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("tcp:host=x", 'Native address "tcp:host=x": it should be unix:path= and the name of a '),
+        ("unix:path=/nonexistent/n", 'Failed to bind socket "/nonexistent/n": No such file or'),
+        ("unix:path=file", 'Failed to bind socket "file": Address already in use'),
+        ("unix:path=s", 'Native address "unix:path=s": D-Bus is spoken there'),
+    ],
+)
+def test_no_place_for_native_programs(ours: Run, place: Path, address: str, why: str) -> None:
+    (place / "file").touch()
+    process = ours(f"--native={address}")
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert err.count("\n") == 1
+    assert f"]: Failed to start message bus: {why}" in err
+    assert not (place / "s").exists()
 
 
 # ------------------------------------------------------------------------ the rest
@@ -576,6 +640,9 @@ def late(path: Path) -> Iterator[str]:
                 yield module if is_file else each.module
 
 
+PREPARED = ("transport.counting", "transport.natives", "mediation.capabilities")
+
+
 def test_nothing_is_left_to_be_imported_by_another_user() -> None:
     """What the bus cannot read any more after it has become its user it must have read before:
     security modules are found, and counting is prepared, in any case before that."""
@@ -583,5 +650,5 @@ def test_nothing_is_left_to_be_imported_by_another_user() -> None:
     files = [path for room in (*rooms, ROOT / "policy") for path in room.rglob("*.py")]
     found = {module for path in files if "study" not in path.parts for module in late(path)}
     ours = {each for each in found if each.startswith(("bridge.", "policy."))}
-    before = {"bridge.transport.counting", "bridge.mediation.capabilities"}
+    before = {f"bridge.{name}" for name in PREPARED}
     assert ours - before == set(LATE)

@@ -36,7 +36,7 @@ from tests.raw import (
 )
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202e"
-COMMANDS = (("monitor", "--limit", "1"), ("status",), ("doctor", "--session"))
+COMMANDS = (("monitor", "--limit", "1"), ("status",), ("doctor", "--session"), ("migrate", "x.Y"))
 
 Answer = Callable[[Message], bytes]
 Lie = Callable[[Answer], str]

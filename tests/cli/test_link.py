@@ -50,6 +50,14 @@ def test_the_first_address_that_answers(bus: Bus) -> None:
     Link(f"unix:path=/no;tcp:host=x;{bus.address}", "the bus").close()
 
 
+def test_a_socket_for_native_programs(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as native:
+        native.bind(f"{tmp_path}/n")
+        native.listen()
+        with pytest.raises(NoBus, match="is a socket for native programs, not for D-Bus"):
+            Link(f"unix:path={tmp_path}/n", "the bus")
+
+
 @contextmanager
 def impostor(directory: Path, *lines: bytes) -> Iterator[str]:
     """Something that answers each thing that it hears with the next of these, and hangs up."""

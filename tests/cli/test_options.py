@@ -80,11 +80,12 @@ REFUSED = [
     ("--session --print-pid --session", "--session specified but --session already requested"),
 ]
 
-# ours' words for what dbus-daemon calls by its files' names
+# ours' words for what dbus-daemon calls by its files' names, or does not have
 FILES = {
     "configuration file /usr/share/dbus-1/session.conf": "--session",
     "configuration file /usr/share/dbus-1/system.conf": "--system",
     "dbus-daemon [": "bus1-daemon [",
+    "[--systemd-activation]\n": "[--systemd-activation] [--native=ADDRESS]\n",
 }
 
 
@@ -131,6 +132,8 @@ ACCEPTED = [
     ("--session --nofork --fork", options(fork=True)),
     ("--session --nopidfile", options(pid_file=False)),
     ("--session --systemd-activation", options(systemd_activation=True)),
+    ("--session --native=unix:path=a", options(native="unix:path=a")),
+    ("--session --native unix:path=a --native=", options(native="unix:path=a")),
     ("--session --syslog", options(log_to=LogTo.BOTH)),
     ("--session --nosyslog", options(log_to=LogTo.STDERR)),
     ("--session --syslog-only", options(log_to=LogTo.SYSLOG)),
@@ -150,6 +153,11 @@ ACCEPTED = [
 @pytest.mark.parametrize(("words", "expected"), ACCEPTED)
 def test_accepted(words: str, expected: Options) -> None:
     assert parse(words.split()) == expected
+
+
+def test_one_place_for_native_programs() -> None:
+    with pytest.raises(UsageError, match=r"^--native specified but address a already"):
+        parse(["--session", "--native=a", "--native", "b"])
 
 
 @pytest.mark.parametrize(("words", "expected"), REFUSED)

@@ -138,9 +138,8 @@ def test_how_it_ends(
 ) -> None:
     (tmp_path / "text").write_text("no program")
     place = str(tmp_path)
-    assert (
-        run([word.replace("PLACE", place) for word in command], "unix:path=/x", Signals()) == status
-    )
+    words = [word.replace("PLACE", place) for word in command]
+    assert run(words, "unix:path=/x", "unix:path=/y", Signals()) == status
     assert capfd.readouterr() == ("", error.replace("PLACE", place))
 
 
@@ -166,12 +165,42 @@ def test_the_environment_is_of_this_bus_only(
     for name in (*outer, "STARTER_BUS_TYPE"):
         monkeypatch.setenv(f"DBUS_{name}", "unix:path=/outer")
     monkeypatch.setenv("OTHER", "stays")
-    assert run(["sh", "-c", 'env; echo "$0|$1"', "-a", "b c"], "unix:path=/inner", Signals()) == 0
+    monkeypatch.setenv("BUS1_ADDRESS", "unix:path=/outer")
+    command = ["sh", "-c", 'env; echo "$0|$1"', "-a", "b c"]
+    assert run(command, "unix:path=/inner", "unix:path=/native", Signals()) == 0
     lines = capfd.readouterr().out.splitlines()
     assert "OTHER=stays" in lines
     assert lines[-1] == "-a|b c"
-    of_a_bus = [line for line in lines if line.startswith("DBUS_")]
-    assert of_a_bus == ["DBUS_SESSION_BUS_ADDRESS=unix:path=/inner"]
+    of_a_bus = sorted(line for line in lines if line.startswith(("DBUS_", "BUS1_ADDRESS")))
+    assert of_a_bus == [
+        "BUS1_ADDRESS=unix:path=/native",
+        "DBUS_SESSION_BUS_ADDRESS=unix:path=/inner",
+    ]
+
+
+NATIVELY = """
+import os
+from tests.native.peer import Peer
+transport, _, place = os.environ["BUS1_ADDRESS"].partition("=")
+peer = Peer(place)
+print(transport, os.path.dirname(place), peer.version, flush=True)
+"""
+
+
+def test_the_command_finds_a_place_for_native_programs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*BUS1, "session", "--", sys.executable, "-c", NATIVELY],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        env=environment(tmp_path),
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    transport, place, version = done.stdout.split()
+    assert (transport, version) == ("unix:path", "1")
+    assert not os.path.exists(place)
 
 
 def test_input_and_output_are_the_commands(tmp_path: Path) -> None:
@@ -241,4 +270,5 @@ def test_a_bus_that_does_not_start(
 def test_a_signal_before_the_command_runs_waits_for_it() -> None:
     signals = Signals()
     os.kill(os.getpid(), signal.SIGHUP)
-    assert run(["sh", "-c", "sleep 30"], "unix:path=/x", signals) == 128 + signal.SIGHUP
+    status = run(["sh", "-c", "sleep 30"], "unix:path=/x", "unix:path=/y", signals)
+    assert status == 128 + signal.SIGHUP

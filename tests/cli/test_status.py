@@ -77,7 +77,7 @@ def test_the_bus_itself(bus1: Bus1, begin: Callable[..., Bus], files: Files) -> 
     assert abs(time.time() - found["started"]) < 60
     assert 0 < found["uptime"] < 60
     assert found["configuration"]["files"] == [str(files.root)]
-    assert found["connections"] == {"active": 1, "incomplete": 0, "monitors": 0}
+    assert found["connections"] == {"active": 1, "native": 0, "incomplete": 0, "monitors": 0}
     lines = text(bus1, bus)
     assert lines[0].startswith(f"bus1-daemon {found['version']}, session bus, pid {bus.pid}, uid ")
     assert lines[1:3] == [f"id {found['id']}", bus.address]
@@ -145,6 +145,25 @@ def test_limits_of_which_little_is_left(bus1: Bus1, begin: Callable[..., Bus]) -
         {"limit": "max_match_rules_per_connection", "whose": a.name, "used": 4, "most": 5}
     ]
     assert cells(text(bus1, bus), "max_match_rules_per_connection")[1:] == [a.name, "4", "5"]
+
+
+def test_rights_that_clients_grant(bus1: Bus1, begin: Callable[..., Bus], files: Files) -> None:
+    rules = '[[policy]]\nfor = "default"\nrules = [{ allow = "delegate", name = "*" }]\n'
+    (files.directory / "grants.toml").write_text(f"limits.max_grants_per_connection = 2\n{rules}")
+    bus = begin("<include>grants.toml</include>")
+    a, b = bus.connect(), bus.connect()
+    said = "Rights that clients grant each other: "
+    assert not any(line.startswith(said) for line in text(bus1, bus))
+    for path in ("/x", "/y"):
+        a.ask("Grant", "soss", b.name, path, "", "", interface="org.bus1.Capability1")
+    found = record(bus1, bus)
+    assert found["grants"] == 2
+    first, second, _ = sorted(found["clients"], key=lambda each: each["unique"])
+    assert [(each["grants"], each["rights"]) for each in (first, second)] == [(2, 0), (0, 2)]
+    assert found["near"] == [
+        {"limit": "max_grants_per_connection", "whose": a.name, "used": 2, "most": 2}
+    ]
+    assert f"{said}2" in text(bus1, bus)
 
 
 def test_a_start_that_hangs(bus1: Bus1, begin: Callable[..., Bus], files: Files) -> None:

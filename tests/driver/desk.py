@@ -18,6 +18,7 @@ from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Refused
 from bridge.routing.gate import Gate
+from bridge.routing.grants import Grants
 from bridge.routing.match import Index
 from bridge.routing.monitors import Monitors
 from bridge.routing.names import Names
@@ -94,11 +95,12 @@ class Desk:
         self.names = Names()
         self.matches = Index()
         self.monitors = Monitors()
+        self.gate.grants = self.grants = Grants(self)  # type: ignore[arg-type]
         self.tally = Tally()
         self.process = self
         self.callers: list[Caller] = []
         self.told: list[tuple[str, str]] = []
-        self.active = self.work = 0
+        self.active = self.native = self.work = 0
         self.last = 0
         self.activation = Activation(
             self,  # type: ignore[arg-type]
@@ -187,7 +189,7 @@ class Desk:
     def hand(self, client: Client, frame: Frame) -> None:
         self.tell(client, frame)
 
-    def tell(self, client: Client, frame: Frame) -> None:
+    def tell(self, client: Client, frame: Frame, payer: Client | None = None) -> None:
         self.told.append((client.unique, str(raw.parse(frame.raw()))))
         for caller in self.callers:
             if caller.client is client:

@@ -206,7 +206,7 @@ def test_only_hello_needs_no_hello() -> None:
 def test_every_method_gives_one_answer(desk: Desk, caller: Caller) -> None:
     """Whatever it is asked, one message comes back, and with the signature it promises."""
     values = {"s": "not a name", "u": 7, "v": ("s", "x"), "b": False}
-    values |= {"a{sv}": {}, "a{ss}": {}, "as": ["no rule"]}
+    values |= {"a{sv}": {}, "a{ss}": {}, "as": ["no rule"], "o": "/", "t": 7}
     for interface in INTERFACES:
         for method in interface.methods:
             arguments = [values[part] for part in types(method.takes)]

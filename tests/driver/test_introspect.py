@@ -18,7 +18,12 @@ HOME = "/org/freedesktop/DBus"
 INTROSPECTABLE = DRIVER + ".Introspectable"
 # Of dbus-daemon's: what needs activation, monitors or statistics.
 ABSENT_INTERFACES: set[str] = set()
-OUR_OWN = {"org.bus1.Policy1", "org.bus1.Status1", DRIVER + ".Verbose"}
+OUR_OWN = {
+    "org.bus1.Policy1",
+    "org.bus1.Status1",
+    "org.bus1.Capability1",
+    DRIVER + ".Verbose",
+}
 ABSENT_MEMBERS = {"UpdateActivationEnvironment"}
 
 Arguments = tuple[tuple[str, str | None, str | None], ...]

@@ -27,6 +27,7 @@ QUOTA = (  # in the order in which a file's are kept
     "max_outgoing_unix_fds",
     "max_outgoing_messages",
     "max_handles_per_connection",
+    "max_grants_per_connection",
     "max_names_per_connection",
     "max_match_rules_per_connection",
     "max_replies_per_connection",
@@ -38,8 +39,10 @@ KINDS = ("method_call", "method_return", "error", "signal")
 @st.composite
 def rules(draw: st.DrawFn, per_client: bool, toml: bool) -> Rule:
     """A rule that could stand in a file; `toml`: perhaps one that XML cannot say."""
-    kinds: tuple[About, ...] = ("send", "receive", "own", "connect")
-    about = draw(st.sampled_from(kinds[:3] if per_client else kinds))
+    kinds: tuple[About, ...] = ("send", "receive", "own")
+    if toml:
+        kinds += ("delegate",)
+    about = draw(st.sampled_from(kinds if per_client else (*kinds, "connect")))
     allow = draw(FLAGS)
     said: dict[str, Any] = {}
     if about == "connect":
@@ -52,9 +55,17 @@ def rules(draw: st.DrawFn, per_client: bool, toml: bool) -> Rule:
         said |= draw(messages(about == "send" and said["name"] is None))
         said["log"] = about == "send" and allow and draw(FLAGS)
         said["arguments"] = draw(arguments()) if toml else ()
+    if about == "delegate":
+        said |= draw(granted())
     if toml:
         said["permissive"] = not allow and draw(FLAGS)
     return Rule(allow=allow, about=about, **said)
+
+
+@st.composite
+def granted(draw: st.DrawFn) -> dict[str, Any]:
+    """Which grants a rule is about."""
+    return {name: draw(st.none() | WORDS) for name in ("path", "interface", "member")}
 
 
 @st.composite
@@ -140,6 +151,7 @@ def settings(draw: st.DrawFn, toml: bool) -> dict[str, Any]:
             ),
             "slow_receivers": st.sampled_from(["drop", "disconnect"]),
             "metrics": PATHS,
+            "native": WORDS,
         }
     chosen = draw(st.sets(st.sampled_from(sorted(ways))))
     return {name: draw(ways[name]) for name in ways if name in chosen}

@@ -11,27 +11,31 @@ import pytest
 from policy.configuration import Configuration
 from policy.files import sheet
 from policy.files.draft import Inclusion
-from policy.files.load import load
+from policy.files.load import DELEGATION, load
 from policy.files.sheet import Part, Sheet
 from policy.limits import Limits
+from policy.rule import Section
 from tests.buses import need
 
 CONF = Path(__file__).parents[2] / "conf"
 REFERENCE = Path("/usr/share/dbus-1")
 OWN = ["org.bus1.Policy1", "org.bus1.Status1", "org.freedesktop.DBus.Verbose"]
+FOR_ALL = ["org.bus1.Capability1"]
 
 
 def without_own(configuration: Configuration) -> Configuration:
-    """Without the section for what only this bus has."""
-    kept = tuple(
-        section
-        for section in configuration.policy
-        if [rule.interface for rule in section.rules] != OWN
-    )
+    """Without the sections for what only this bus has."""
+    kept = tuple(filter(has_theirs, configuration.policy))
     return Configuration(
         **{name: getattr(configuration, name) for name in configuration.__slots__}
         | {"policy": kept}
     )
+
+
+def has_theirs(section: Section) -> bool:
+    """Is it a section of the reference's file, too?"""
+    delegates = [rule.about for rule in section.rules] == ["delegate"]
+    return not delegates and [rule.interface for rule in section.rules] not in (OWN, FOR_ALL)
 
 
 @pytest.mark.parametrize("bus", ["session", "system"])
@@ -41,7 +45,7 @@ def test_it_means_what_the_reference_says(bus: str, form: str) -> None:
     assert without_own(ours) == theirs
     assert ours.sources[1:] == theirs.sources[1:]
     assert set(ours.directories) == set(theirs.directories)
-    assert (ours == theirs) == (bus == "session")
+    assert (ours == theirs) == ((bus, form) == ("session", "conf"))
 
 
 def resolved(file: Sheet, folder: Path) -> Sheet:
@@ -52,7 +56,12 @@ def resolved(file: Sheet, folder: Path) -> Sheet:
         kinds = each.directory, each.ignore_missing, each.if_selinux_enabled
         return Inclusion(path.rstrip("/"), *kinds, each.selinux_root_relative)
 
-    return Sheet(tuple(Part(tuple(map(include, p.includes)), p.said) for p in file.parts), file.bus)
+    def said(each: Part) -> dict[str, object]:
+        return each.said | {"policy": list(filter(has_theirs, each.said.get("policy", ())))}
+
+    return Sheet(
+        tuple(Part(tuple(map(include, p.includes)), said(p)) for p in file.parts), file.bus
+    )
 
 
 def test_session_includes_what_the_reference_includes_and_where_it_does() -> None:
@@ -77,6 +86,15 @@ def test_only_root_may_ask_the_system_bus_for_its_policy() -> None:
         if rule.interface in OWN
     ]
     assert found == [("user root", True)] * len(OWN)
+
+
+def test_by_default_rights_are_granted_on_the_session_bus_only() -> None:
+    by_form = {bus: load(str(CONF / f"{bus}.toml")) for bus in ("session", "system")}
+    found = {
+        bus: [rule for section in file.policy for rule in section.rules if rule.about == "delegate"]
+        for bus, file in by_form.items()
+    }
+    assert found == {"session": list(DELEGATION.rules), "system": []}
 
 
 def test_each_limit_of_the_system_bus_is_explained_with_its_default() -> None:
@@ -118,15 +136,22 @@ def test_systemd_finds_nothing_wrong_with_the_units(
     assert (done.returncode, said) == (0, [])
 
 
-@pytest.mark.parametrize(("unit", "bus"), [("bus1", "system"), ("bus1-session", "session")])
-def test_the_units_start_the_bus_as_distributions_start_theirs(unit: str, bus: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "bus", "native"),
+    [("bus1", "system", "/run/dbus/bus1"), ("bus1-session", "session", "%t/bus1")],
+)
+def test_the_units_start_the_bus_as_distributions_start_theirs(
+    unit: str, bus: str, native: str
+) -> None:
     text = (CONF / f"{unit}.service").read_text()
     (start,) = (line for line in text.splitlines() if line.startswith("ExecStart="))
     assert start.split()[1:] == [
         f"--{bus}",
         "--address=systemd:",
+        f"--native=unix:path={native}",
         "--nofork",
         "--nopidfile",
         "--systemd-activation",
         "--syslog-only",
     ]
+    assert f"\nListenSequentialPacket={native}\n" in (CONF / f"{unit}.socket").read_text()

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from policy.files import sheet, write_toml, write_xml
-from policy.files.toml_rules import MessageTable, OwnTable, ReceiveTable, SendTable, Table
+from policy.files.toml_rules import (
+    DelegateTable,
+    MessageTable,
+    OwnTable,
+    ReceiveTable,
+    SendTable,
+    Table,
+)
 from policy.files.toml_schema import FileTable, IncludeTable, QuotaTable, SectionTable
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
@@ -45,6 +52,7 @@ def test_the_last_example_is_more_than_xml_can_say(tmp_path: Path) -> None:
         SendTable,
         ReceiveTable,
         OwnTable,
+        DelegateTable,
     ],
 )
 def test_each_key_is_explained(table: type[Table]) -> None:

@@ -80,12 +80,30 @@ def test_root_may_ask_the_bus_for_its_reasons(machine: Machine) -> None:
     """Which the reference's files cannot say: they do not know the interface."""
     system = REFERENCE.replace("session", "system")
     machine.write("reference/system.conf", system)
-    (section,) = load.standard("system").policy
-    assert str(section) == "user root"
+    everybody, section = load.standard("system").policy
+    assert (str(everybody), str(section)) == ("default", "user root")
+    assert [each.interface for each in everybody.rules] == ["org.bus1.Capability1"]
     assert [(each.allow, each.name) for each in section.rules] == [(True, DRIVER)] * len(OWN)
     assert [each.interface for each in section.rules] == OWN
     machine.write("own/policy.d/1.conf", BACK)
-    assert [str(each) for each in load.standard("system").policy] == ["user root", "mandatory"]
+    found = [str(each) for each in load.standard("system").policy]
+    assert found == ["default", "user root", "mandatory"]
+
+
+def test_a_session_may_delegate_until_its_administrator_says_otherwise(machine: Machine) -> None:
+    """busconfig has no word for it."""
+    machine.write("reference/session.conf", REFERENCE)
+    *_, section = load.standard("session").policy
+    assert [(each.about, each.allow, each.name) for each in section.rules] == [
+        ("delegate", True, None)
+    ]
+    assert all(each.rules != section.rules for each in load.standard("system").policy)
+    machine.write(
+        "own/session.toml",
+        '[[policy]]\nfor = "default"\nrules = [{ deny = "delegate", name = "*" }]',
+    )
+    last = load.standard("session").policy[-1].rules[-1]
+    assert (last.about, last.allow) == ("delegate", False)
 
 
 def test_one_file_more_would_count_in_these_directories(machine: Machine) -> None:

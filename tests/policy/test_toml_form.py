@@ -60,6 +60,7 @@ SETTINGS: list[tuple[str, str, Any]] = [
     ("connection_rate = { per_second = 5, burst = 20 }", "connection_rate", Rate(5.0, 20)),
     ('slow_receivers = "disconnect"', "slow_receivers", "disconnect"),
     ('metrics = "/run/x"', "metrics", "/run/x"),
+    ('native = "unix:path=/x"', "native", "unix:path=/x"),
     (
         '[[quota]]\nuser = 1000\nmax_outgoing_bytes = 0\n[[quota]]\nname = "a.b"\n'
         "max_replies_per_connection = 5",

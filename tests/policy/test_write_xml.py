@@ -79,6 +79,7 @@ def test_all_that_xml_cannot_say_is_listed_with_its_place() -> None:
         ({"connection_rate": Rate(1, 1)}, "connection_rate"),
         ({"slow_receivers": "disconnect"}, "slow_receivers"),
         ({"metrics": "/x"}, "metrics"),
+        ({"native": "unix:path=/x"}, "native"),
         ({"limits": Limits(max_outgoing_messages=1)}, "the limit max_outgoing_messages"),
     ],
 )

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from bridge.routing.client import Client
-from bridge.transport.launch import listen, listen_for_metrics, new_guid
+from bridge.transport.launch import listen, listen_for_metrics, listen_for_natives, new_guid
 from bridge.transport.server import Server
 from bridge.transport.settings import Loaded, Settings, load
 from policy.configuration import Configuration
@@ -69,6 +69,7 @@ class Running:
         anyone: bool = False,
         auth: tuple[str, ...] = ("EXTERNAL",),
         allow_anonymous: bool = False,
+        native: bool = False,
         **limits: int,
     ) -> None:
         may_connect = (Rule(allow=True, about="connect", user="*"),) if anyone else ()
@@ -79,7 +80,14 @@ class Running:
         self.listeners = listen(f"unix:path={directory}/bus", {})
         self.address = self.listeners[0].address
         metrics = listen_for_metrics(self.configuration.metrics, {})
-        settings = Settings(loaded(self.configuration), self.read, new_guid(), metrics=metrics)
+        self.native = f"{directory}/native"
+        settings = Settings(
+            loaded(self.configuration),
+            self.read,
+            new_guid(),
+            metrics=metrics,
+            native=listen_for_natives(f"unix:path={self.native}" if native else None, {}),
+        )
         self.server = Server(self.loop, settings, self.listeners)
         self.clients: list[raw.Client] = []
         self.thread = threading.Thread(target=self.serve)

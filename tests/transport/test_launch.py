@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from bridge.transport import launch
-from bridge.transport.launch import Listener, StartError, listen, new_guid, take_inherited
+from bridge.transport.launch import (
+    Listener,
+    StartError,
+    listen,
+    listen_for_natives,
+    new_guid,
+    take_inherited,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -227,6 +234,81 @@ def test_a_socket_of_another_kind(monkeypatch: pytest.MonkeyPatch, kind: str) ->
     monkeypatch.setattr(launch, "FIRST_INHERITED", other.detach())
     with pytest.raises(StartError, match=r"^Passed socket has wrong type\.$"):
         listen("systemd:", variables())
+
+
+# ------------------------------------------------------------------ for native programs
+
+
+def test_a_file_for_native_programs(opened: list[Listener]) -> None:
+    (listener,) = listen_for_natives("unix:path=s%20s", {})
+    opened.append(listener)
+    assert listener.address == "unix:path=s%20s"
+    assert stat.S_IMODE(os.stat("s s").st_mode) == 0o777
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.connect("s s")
+    listener.close()
+    assert os.listdir() == []
+    assert listen_for_natives(None, {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("unix:path=/nonexistent/x", 'Failed to bind socket "/nonexistent/x": No such file'),
+        ("nonsense", 'Native address "nonsense": Address does not contain a colon'),
+        ("unix:path=" + "x" * 100, "Native address .*: Socket name too long"),
+        *(
+            (wrong, f'Native address "{wrong}": it should be unix:path= and the name of a file')
+            for wrong in (
+                "unix:runtime=yes",
+                "unix:abstract=x",
+                "systemd:",
+                "tcp:host=x",
+                "unix:path=s;unix:path=t",
+                "unix:path=s,guid=1",
+            )
+        ),
+    ],
+)
+def test_no_place_for_native_programs(address: str, complaint: str) -> None:
+    with pytest.raises(StartError, match=f"^{complaint}"):
+        listen_for_natives(address, {})
+    assert os.listdir() == []
+
+
+@pytest.fixture
+def both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """A socket for D-Bus and one for native programs, handed over one after the other."""
+    first = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(first, 200)
+    sockets = []
+    for place, (kind, name) in enumerate(
+        [(socket.SOCK_STREAM, "bus"), (socket.SOCK_SEQPACKET, "native")], 200
+    ):
+        with socket.socket(socket.AF_UNIX, kind) as listening:
+            listening.bind(name)
+            listening.listen()
+            os.dup2(listening.fileno(), place)
+        sockets.append(place)
+    monkeypatch.setattr(launch, "FIRST_INHERITED", 200)
+    yield variables("2")
+    os.close(first)
+    for place in sockets:
+        with suppress(OSError):
+            os.close(place)
+
+
+@pytest.mark.parametrize("named", [None, "unix:path=native", "unix:path=more"])
+def test_sockets_of_both_kinds_that_were_handed_over(
+    both: dict[str, str], opened: list[Listener], named: str | None
+) -> None:
+    """One that is named and was handed over is the same."""
+    natives = listen_for_natives(named, both)
+    opened += [*natives, *listen("systemd:", both)]
+    more = ["unix:path=more"] if named == "unix:path=more" else []
+    assert [each.address for each in natives] == ["unix:path=native", *more]
+    assert re.fullmatch("unix:path=bus,guid=.*", opened[-1].address)
+    assert len(opened) == len(natives) + 1
 
 
 # ------------------------------------------------------------------- the service manager

@@ -120,7 +120,7 @@ def test_connections(fresh: Running, place: str, a: Client) -> None:
     with fresh.socket():
         fresh.until(lambda: len(fresh.server.door.incomplete) == 1)
         found = samples(place, "bus_connections")
-    assert found == {("active",): 1, ("incomplete",): 1, ("monitor",): 1}
+    assert found == {("active",): 1, ("native",): 0, ("incomplete",): 1, ("monitor",): 1}
     assert value(place, "bus_connections_opened") == 2
 
 

@@ -10,33 +10,39 @@ from typing import Final, Literal, cast, final
 
 from bridge.cli.policy.files import Trouble
 from bridge.wire.names import is_bus_name, is_unique_name
+from policy.delegation import Extent
 from policy.people import NOBODY, find_group, find_user
 from policy.policy import Policy
 from policy.rule import NUMBERS, Type
 from policy.study.denial import Denial, find
-from policy.study.inquiry import BUS, Inquiry, Person, groups_of, message, owners
+from policy.study.inquiry import BUS, PATH, Inquiry, Person, groups_of, message, owners
 
-ACTIONS: Final = ("send", "broadcast", "own", "connect")
-USAGE: Final = "send NAME [INTERFACE.MEMBER] [/PATH], broadcast INTERFACE.MEMBER [/PATH], own NAME"
+ACTIONS: Final = ("send", "broadcast", "own", "delegate", "connect")
+USAGE: Final = (
+    "send NAME [INTERFACE.MEMBER] [/PATH], broadcast INTERFACE.MEMBER [/PATH], own NAME, "
+    "delegate NAME [INTERFACE.MEMBER] [/PATH]"
+)
 WORDS: Final = re.compile(r"\w+(\.\w+)+")
 TYPES: Final = tuple(each for each in NUMBERS if each)
 
 SOMEBODY: Final = Person(0)
 PLAIN: Final = Inquiry()
+WHOLE: Final = Extent(PATH)  # an object that no rule names
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """The question. `person` asks; `target` is whom a message is for. `supposed`: nobody said
-    who that is."""
+    who that is. `extent` is what the owner of a name grants."""
 
-    action: Literal["send", "own", "connect"]
+    action: Literal["send", "own", "delegate", "connect"]
     person: Person
     name: str = ""
     target: Person = SOMEBODY
     supposed: bool = False
     inquiry: Inquiry = PLAIN
+    extent: Extent = WHOLE
 
 
 @final
@@ -72,7 +78,9 @@ def ask(words: Sequence[str], options: Options, policy: Policy | None) -> Asked:
         return Asked(action="connect", person=person)
     if action == "own" and len(rest) == 1:
         return Asked(action="own", person=person, name=to_own(rest[0]))
-    if action in ("own", "connect") or (action == "send" and not rest):
+    if action == "delegate" and rest:
+        return granting(to_own(rest[0]), rest[1:], options, policy)
+    if action in ("own", "delegate", "connect") or (action == "send" and not rest):
         raise Trouble(f"explain {action}: it goes {USAGE}, or connect")
     name = bus_name(rest.pop(0)) if action == "send" else ""
     target, supposed = receiver(name, options, policy)
@@ -86,6 +94,22 @@ def ask(words: Sequence[str], options: Options, policy: Policy | None) -> Asked:
     )
 
 
+def granting(name: str, rest: Sequence[str], options: Options, policy: Policy | None) -> Asked:
+    """May the owner of a name grant this? Without another word that is a user who may own it."""
+    person = asker(options)
+    supposed = options.user is None and policy is not None
+    if supposed:
+        person = receiver(name, replace(options, to_user=None, to_groups=()), policy)[0]
+    said = fields(rest) | {
+        each: value
+        for each in ("path", "interface", "member")
+        if (value := getattr(options, each)) is not None
+    }
+    interface, member = (said.get(each) or None for each in ("interface", "member"))  # as in Grant
+    extent = Extent(said.get("path", PATH), interface, member)
+    return Asked(action="delegate", person=person, name=name, supposed=supposed, extent=extent)
+
+
 def ask_again(line: str) -> Asked:
     """The question that a bus answered in its log with a denial. Raises Trouble."""
     denial = find(line)
@@ -94,6 +118,9 @@ def ask_again(line: str) -> Asked:
     sender = known(denial.sender.uid, denial.sender.name, denial)
     if denial.about == "own":
         return Asked(action="own", person=sender, name=denial.name)
+    if denial.about == "delegate":
+        extent = Extent(denial.path, denial.interface, denial.member)
+        return Asked(action="delegate", person=sender, name=denial.name, extent=extent)
     name = denial.target.name or ""
     target = known(denial.target.uid, name, denial)
     return Asked(

@@ -14,7 +14,13 @@ from policy.study.diff import Change, Decision, Setting, changes, gather, settin
 
 MOST_GROUPS: Final = 10  # shown to people
 MOST_MESSAGES: Final = 6  # of one group
-VERBS: Final = {"send": "send to", "receive": "receive from", "own": "own", "connect": "connect"}
+VERBS: Final = {
+    "send": "send to",
+    "receive": "receive from",
+    "own": "own",
+    "delegate": "delegate as the owner of",
+    "connect": "connect",
+}
 
 
 def diff(one: str, other: str, as_json: bool) -> int:

@@ -1,18 +1,20 @@
 """`bus1 policy explain`: may somebody, and which rule says so?"""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from bridge.cli.policy.asking import Asked, Options, ask, ask_again, user_words
 from bridge.cli.policy.files import configured
 from bridge.cli.policy.screen import COLOURS, Screen, print_json, where
 from policy.configuration import Bus
-from policy.explain import Finding, connecting, messages, owning
+from policy.delegation import Extent
+from policy.explain import Finding, connecting, delegating, messages, owning
 from policy.people import People
 from policy.policy import Policy
 from policy.report import finding_record, rule_record
 from policy.rule import Rule
-from policy.study.inquiry import BUS, bus_user, more_particular
+from policy.study.inquiry import BUS, PATH, bus_user, more_particular
 from policy.study.questions import describe
 
 Record = dict[str, Any]
@@ -28,6 +30,7 @@ WITHOUT: Final = {
     "send": "No rule matches: then it is denied.",
     "receive": "No rule matches: then it is denied.",
     "own": "No rule matches: then it is denied.",
+    "delegate": "No rule matches: then it is denied.",
     "connect": "No rule matches: then only the user that the bus runs as may connect.",
 }
 
@@ -46,7 +49,7 @@ def answer(asked: Asked, policy: Policy, bus_uid: int) -> Record:
     """What the policy says, and why."""
     judged = findings(asked, policy, bus_uid)
     denied = [each for each, _, _ in judged if not each.allowed]
-    return {
+    found: Record = {
         "who": user_words(asked.person.uid),
         "what": question(asked),
         "verdict": "denied" if denied else "allowed",
@@ -57,6 +60,9 @@ def answer(asked: Asked, policy: Policy, bus_uid: int) -> Record:
             for finding, who, otherwise in judged
         ],
     }
+    if denied and (finding := delegation(asked, policy)).allowed:
+        found["delegation"] = finding_record(finding) | {"who": receiver_words(asked)}
+    return found
 
 
 def is_permissive(finding: Finding) -> bool:
@@ -71,6 +77,9 @@ def findings(asked: Asked, policy: Policy, bus_uid: int) -> list[tuple[Finding, 
         return [(connecting(policy, person.uid, person.groups, bus_uid), who, [])]
     if asked.action == "own":
         return [(owning(person.access(policy), asked.name), who, [])]
+    if asked.action == "delegate":
+        finding = delegating(person.access(policy), [asked.name, *person.names], asked.extent)
+        return [(finding, owner_words(asked), [])]
     source, sink = person.standing(policy), target.standing(policy)
     sends, receives = messages(source, sink, asked.inquiry.question())
     more: list[list[Rule]] = [[], []]
@@ -79,6 +88,21 @@ def findings(asked: Asked, policy: Policy, bus_uid: int) -> list[tuple[Finding, 
     if sink.access is not None:
         more[1] = more_particular(sink.access.receive, source, asked.inquiry, receives)
     return [(sends, who, more[0]), (receives, receiver_words(asked), more[1])]
+
+
+def delegation(asked: Asked, policy: Policy) -> Finding:
+    """What the rules say of the receiver of a call, if it granted that. Without them, no."""
+    inquiry, target = asked.inquiry, asked.target
+    if asked.action != "send" or inquiry.type != "method_call" or BUS in target.names:
+        return Finding("delegate", ())
+    extent = Extent(inquiry.path, inquiry.interface, inquiry.member)
+    return delegating(target.access(policy), target.names, extent)
+
+
+def owner_words(asked: Asked) -> str:
+    """Whose rules to delegate are asked, and why those."""
+    who = user_words(asked.person.uid)
+    return f"{who}, who is supposed to own the name (else --user)" if asked.supposed else who
 
 
 def receiver_words(asked: Asked) -> str:
@@ -95,6 +119,8 @@ def receiver_words(asked: Asked) -> str:
 
 def question(asked: Asked) -> str:
     """What was asked, in words."""
+    if asked.action == "delegate":
+        return f"delegate, as the owner of {asked.name or 'no name'}: {extent_words(asked.extent)}"
     if asked.action != "send":
         return f"{asked.action} {asked.name}".strip()
     inquiry = asked.inquiry
@@ -107,6 +133,16 @@ def question(asked: Asked) -> str:
     if what.startswith("any other "):
         what = f"{kind} that no rule names"
     return what if inquiry.broadcast else f"send {asked.name or 'somebody'}: {what}"
+
+
+def extent_words(extent: Extent) -> str:
+    """What a grant is about, in words."""
+    path, interface, member = extent
+    if interface is None:
+        what = "all calls" if member is None else f"member {member}"
+    else:
+        what = interface if member is None else f"{interface}.{member}"
+    return f"{what} at {'an object that no rule names' if path in (None, PATH) else path}"
 
 
 # ---------------------------------------------------------------------------- for people
@@ -141,6 +177,26 @@ class Answer:
             screen.line("The bus is permissive here: it logs that and lets it through.")
         for finding in record["findings"]:
             self.finding(finding)
+        for grant in record.get("grants", ()):
+            self.grant(grant)
+        if "delegation" in record:
+            screen.gap()
+            screen.line("A grant of the receiver's would stand above that, and it may grant this.")
+            self.finding(record["delegation"])
+
+    def grant(self, grant: Record) -> None:
+        """A grant of the receiver's: who, since when, and the rule that lets it count or not."""
+        screen, verdict = self.screen, "allowed" if grant["counts"] else "denied"
+        since = datetime.fromtimestamp(grant["since"]).astimezone()
+        screen.gap()
+        screen.line(
+            (f"Grant {grant['id']}", "bold"),
+            f" by {grant['by']} to {grant['to']}, since {since:%Y-%m-%d %H:%M:%S}: ",
+            extent_words(Extent(grant["path"], grant["interface"], grant["member"])),
+        )
+        said = "It stands above these rules:" if grant["counts"] else "It does not count any more:"
+        screen.line((said, COLOURS[verdict]), indent=2)
+        self.finding(grant["delegation"] | {"who": grant["by"]})
 
     def finding(self, finding: Record) -> None:
         """What one set of rules says."""

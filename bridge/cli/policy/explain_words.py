@@ -146,7 +146,7 @@ def explain(
     session: Session = False,
     as_json: Json = False,
 ) -> int:
-    """May somebody send, own or connect? The rules that match, and the one that decides.
+    """May somebody send, own, delegate or connect? The rules that match, and the one that decides.
 
     \b
     QUESTION is one of
@@ -154,8 +154,10 @@ def explain(
       send NAME INTERFACE.MEMBER /PATH
       broadcast INTERFACE.MEMBER /PATH
       own NAME
+      delegate NAME
+      delegate NAME INTERFACE.MEMBER /PATH
       connect
-    What is not said is something that no rule names.
+    What is not said is something that no rule names; of what is delegated, all.
 
     Exit status 0 for allowed, 1 for denied, 2 for wrong use.
 

@@ -9,6 +9,7 @@ from bridge.cli.policy.asking import Asked, Options, ask, ask_again, user_words
 from bridge.cli.policy.explain import question
 from bridge.cli.policy.files import Trouble
 from bridge.cli.refusal import UNKNOWN, refusal
+from policy.delegation import Extent
 from policy.study.inquiry import Inquiry, Person
 
 INTERFACE: Final = "org.bus1.Policy1"
@@ -58,6 +59,8 @@ def table(asked: Asked, sender: str | None) -> Table:
     found: Table = asker(asked.person) if sender is None else {"sender": ("s", sender)}
     if asked.action == "own":
         return found | {"own": ("s", asked.name)}
+    if asked.action == "delegate":
+        return found | {"delegate": ("s", asked.name)} | extent(asked.extent)
     if asked.name:
         found["destination"] = ("s", asked.name)
     return found | message(asked.inquiry)
@@ -73,6 +76,12 @@ def asker(person: Person) -> Table:
         "names": ("as", list(person.names)),
         "at_console": ("b", person.at_console),
     }
+
+
+def extent(extent: Extent) -> Table:
+    """What is granted; what is left out is any."""
+    said = extent._asdict().items()
+    return {name: ("s", value) for name, value in said if value is not None}
 
 
 def message(inquiry: Inquiry) -> Table:

@@ -20,6 +20,7 @@ TITLES: Final = {
     "own": "To own names",
     "send": "To send",
     "receive": "To receive",
+    "delegate": "To delegate",
 }
 
 

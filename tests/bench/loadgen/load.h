@@ -24,6 +24,7 @@ struct options {
 	uint64_t count;                         /* operations; 0: by time */
 	unsigned window, payload, batch, subs, holders, rules, conc;
 	bool body_s, wellknown, raw;
+	bool unicast;                           /* one message for each subscriber */
 	uid_t client;                           /* who the client is */
 	pid_t bus;
 };
@@ -48,6 +49,7 @@ struct shared {
 	unsigned nroles;
 	_Atomic uint64_t delivered;             /* signals verified by subscribers */
 	uint64_t issued;                        /* in all phases, by the driving role */
+	uint64_t copies;                        /* of payloads in memfds, as subscribers got them */
 	uint64_t fd_ino, fd_dev;                /* the file whose fd is passed */
 	struct sample a, b;                     /* the borders of the measured phase */
 	uint64_t ops;
@@ -205,3 +207,12 @@ void role_holder(void);                         /* holder.c */
 void role_connector(void);                      /* connect.c */
 void role_watcher(void);                        /* names.c */
 void role_namer(void);
+
+/* ---- native_call.c, native_fanout.c: the same without D-Bus (native.h) */
+
+void native_call_setup(void);
+void native_fanout_setup(void);
+void role_native_service(void);
+void role_native_client(void);
+void role_native_subscriber(void);
+void role_native_emitter(void);

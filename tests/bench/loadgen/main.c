@@ -14,14 +14,19 @@ static const struct workload {
 	const char *name, *unit;
 	unsigned messages;              /* routed per operation */
 	struct { const char *name; void (*run)(void); } roles[2];
+	void (*setup)(void);            /* before there are roles */
 } WORKLOADS[] = {
-	{ "call", "calls/s", 2, { { "service", role_service }, { "client", role_client } } },
-	{ "idle", "calls/s", 2, { { "service", role_service }, { "client", role_client } } },
-	{ "fdpass", "calls/s", 2, { { "service", role_service }, { "client", role_client } } },
-	{ "fanout", "deliveries/s", 1, { { "subscriber", role_subscriber }, { "emitter", role_emitter } } },
-	{ "filtered", "deliveries/s", 1, { { "subscriber", role_subscriber }, { "emitter", role_emitter } } },
-	{ "names", "cycles/s", 1, { { "watcher", role_watcher }, { "namer", role_namer } } },
-	{ "connect", "connections/s", 1, { { "connector", role_connector } } },
+	{ "call", "calls/s", 2, { { "service", role_service }, { "client", role_client } }, NULL },
+	{ "idle", "calls/s", 2, { { "service", role_service }, { "client", role_client } }, NULL },
+	{ "fdpass", "calls/s", 2, { { "service", role_service }, { "client", role_client } }, NULL },
+	{ "fanout", "deliveries/s", 1, { { "subscriber", role_subscriber }, { "emitter", role_emitter } }, NULL },
+	{ "filtered", "deliveries/s", 1, { { "subscriber", role_subscriber }, { "emitter", role_emitter } }, NULL },
+	{ "names", "cycles/s", 1, { { "watcher", role_watcher }, { "namer", role_namer } }, NULL },
+	{ "connect", "connections/s", 1, { { "connector", role_connector } }, NULL },
+	{ "native-call", "calls/s", 2, { { "service", role_native_service }, { "client", role_native_client } },
+	  native_call_setup },
+	{ "native-fanout", "deliveries/s", 1,
+	  { { "subscriber", role_native_subscriber }, { "emitter", role_native_emitter } }, native_fanout_setup },
 };
 
 static uint64_t g_deadline;
@@ -131,6 +136,8 @@ static void run(const struct workload *w)
 {
 	unsigned n = 0;
 
+	if (w->setup)
+		w->setup();
 	for (; n < 2 && w->roles[n].run; n++) {
 		spawn(w->roles[n].name, w->roles[n].run);
 		await_ready();
@@ -144,7 +151,8 @@ static void run(const struct workload *w)
 		await_exit(i);
 	if (atomic_load(&S->failed))
 		fail("a role failed");
-	if (w->roles[0].run == role_subscriber && S->delivered != S->issued * O.subs)
+	if ((w->roles[0].run == role_subscriber || w->roles[0].run == role_native_subscriber) &&
+	    S->delivered != S->issued * O.subs)
 		fail("the subscribers' total is wrong");
 	if (!S->ops)
 		fail("nothing was measured");
@@ -162,6 +170,8 @@ static void report(const struct workload *w, double grown)
 		printf(",\"bus_cpu_us\":%.4f", (S->b.bus - S->a.bus) / 1e3 / messages);
 	if (O.bus && O.holders)
 		printf(",\"grown_kib\":%.3f", grown / O.holders);
+	if (S->copies)
+		printf(",\"copies\":%.3f", (double)S->copies / S->issued);
 	printf(",\"load_cpu_us\":%.4f}\n", (S->b.load - S->a.load) / 1e3 / messages);
 }
 

@@ -16,7 +16,7 @@ void usage(void)
 {
 	fprintf(stderr,
 		"usage: loadgen --address ADDR --workload W [options]\n"
-		"  W: call fdpass fanout filtered connect idle names\n"
+		"  W: call fdpass fanout filtered connect idle names native-call native-fanout\n"
 		"  --duration S | --count N   length of the measured phase\n"
 		"  --warmup S                 before it (default: a fifth)\n"
 		"  --window N                 calls in flight (call, fdpass, idle, names)\n"
@@ -27,6 +27,7 @@ void usage(void)
 		"  --client UID               who the client is (call), if not this user\n"
 		"  --subs N                   subscribers (fanout, filtered)\n"
 		"  --batch K                  signals per acknowledged batch\n"
+		"  --unicast                  one message for each subscriber (native-fanout)\n"
 		"  --holders N  --rules M     extra connections with M rules each that never match\n"
 		"  --rule-kind mixed|iface|path|arg0|sender|noc|object\n"
 		"  --conc N                   connections being made at a time (connect)\n"
@@ -58,6 +59,7 @@ static void set(int o, const char *v)
 	case 'k': O.rule_kind = v; break;
 	case 'C': O.conc = atoi(v); break;
 	case 'r': O.raw = true; break;
+	case 'o': O.unicast = true; break;
 	case 'B': O.bus = atoi(v); break;
 	case 'S': O.stall = atof(v); break;
 	case 'T': O.timeout = atof(v); break;
@@ -75,7 +77,7 @@ void options_read(int argc, char **argv)
 		{ "rules", 1, 0, 'M' }, { "rule-kind", 1, 0, 'k' }, { "conc", 1, 0, 'C' },
 		{ "raw", 0, 0, 'r' }, { "bus-pid", 1, 0, 'B' }, { "stall", 1, 0, 'S' },
 		{ "timeout", 1, 0, 'T' }, { "name", 1, 0, 'n' }, { "methods", 1, 0, 'm' },
-		{ "client", 1, 0, 'U' }, {},
+		{ "client", 1, 0, 'U' }, { "unicast", 0, 0, 'o' }, {},
 	};
 	int o;
 

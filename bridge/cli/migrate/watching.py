@@ -1,0 +1,135 @@
+"""Watching a service for some seconds, and asking the bus who its clients are. Counts nothing."""
+
+import os
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+from bridge.cli.link import BusError, Link, good
+from bridge.cli.migrate.traffic import Traffic
+from bridge.cli.monitor.choice import Choice
+from bridge.cli.monitor.names import Names
+from bridge.cli.monitor.pairs import Pairs
+from bridge.cli.monitor.watch import become_monitor
+from bridge.cli.reading import Seen
+from bridge.wire.protocol import DRIVER
+
+MOST: Final = 1000  # clients that are asked about
+LINGER, MOST_LINGER = 0.3, 2.0  # seconds without a message at the end, and in all
+SCRIPTS: Final = ("python", "perl", "ruby", "node", "sh", "bash", "dash", "gjs")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who it is, as far as the bus and /proc say. `names` are its well-known names."""
+
+    unique: str
+    names: tuple[str, ...] = ()
+    uid: int | None = None
+    pid: int | None = None
+    program: str = ""
+
+
+@final
+class Watching:
+    """A monitor on one link, and questions about those that it sees on another."""
+
+    def __init__(self, link: Link, names: Names, traffic: Traffic, asking: Link) -> None:
+        self.link = link
+        self.names = names
+        self.traffic = traffic
+        self.asking = asking
+        self.pairs = Pairs(keep=True)
+        self.clients: dict[str, Client] = {}
+
+    def run(self, seconds: float, interrupted: int) -> float:
+        """So long, or until there is something to read from `interrupted`: how long it was. Raises
+        NoBus."""
+        become_monitor(self.link, Choice(name=self.traffic.shape.name))
+        self.names.catch_up(self.link)
+        began = time.monotonic()
+        end = began + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.take_all()
+            ready = self.ready([interrupted], left)
+            if interrupted in ready:
+                break
+        seconds = time.monotonic() - began
+        self.linger()
+        return seconds
+
+    def linger(self) -> None:
+        """What had happened by the end, which a bus need not have told by then."""
+        end = time.monotonic() + MOST_LINGER
+        while self.ready([], LINGER) and time.monotonic() < end:
+            self.take_all()
+        self.take_all()
+
+    def ready(self, others: list[int], seconds: float) -> list[int]:
+        """Read what has come, for so long; which of these are readable."""
+        bus = self.link.socket.fileno()
+        ready, _, _ = select.select([bus, *others], [], [], seconds)
+        if bus in ready:
+            self.link.unread.extend(self.link.receive())
+        return ready
+
+    def take_all(self) -> None:
+        while self.link.unread:
+            self.take(self.link.unread.popleft())
+
+    def take(self, seen: Seen) -> None:
+        frame = seen.frame
+        if frame.sender() == DRIVER and frame.destination() == self.link.name:
+            return
+        self.names.hear(frame)
+        before = len(self.traffic.uses)
+        self.traffic.take(self.pairs.pair(seen))
+        if len(self.traffic.uses) > before:
+            self.know(frame.sender() or "")
+
+    def know(self, unique: str) -> None:
+        """Ask now: it may leave at any time."""
+        if unique not in self.clients and len(self.clients) < MOST:
+            self.clients[unique] = who(self.asking, unique, tuple(self.names.of(unique)))
+
+
+def who(link: Link, unique: str, names: tuple[str, ...] = ()) -> Client:
+    """A connection. Raises NoBus."""
+    answer = link.answers([("GetConnectionCredentials", "s", (unique,))])[0]
+    try:
+        (table,) = good(answer)
+    except BusError:  # it has left
+        return Client(unique, names)
+    assert isinstance(table, dict)
+    uid, pid = number(table.get("UnixUserID")), number(table.get("ProcessID"))
+    return Client(unique, names, uid, pid, "" if pid is None else program(pid))
+
+
+def number(entry: object) -> int | None:
+    value = entry[1] if isinstance(entry, tuple) else None
+    return value if isinstance(value, int) else None
+
+
+def program(pid: int) -> str:
+    """What this process runs, as far as we may know: of a script, its file, too."""
+    exe = read(lambda: os.readlink(f"/proc/{pid}/exe"))
+    words = read(lambda: open_text(f"/proc/{pid}/cmdline")).split("\0")
+    exe = exe or words[0]
+    if os.path.basename(exe).rstrip("0123456789.") not in SCRIPTS or len(words) < 2:
+        return exe
+    return exe if words[1].startswith("-") else f"{exe} {words[1]}".strip()
+
+
+def open_text(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read(4096)
+
+
+def read(ask: Callable[[], str]) -> str:
+    try:
+        return ask()
+    except OSError:  # not ours, or gone
+        return ""

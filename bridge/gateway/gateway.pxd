@@ -1,0 +1,59 @@
+cimport cython
+
+from bridge.gateway.crossing cimport letter
+from bridge.gateway.debts cimport Debt, Debts
+from bridge.gateway.face cimport Face
+from bridge.routing.client cimport Client
+from bridge.routing.hub cimport Hub
+from bridge.routing.notices cimport Notices
+from bridge.routing.router cimport Router
+from bridge.wire.frame cimport Frame
+from bus1.message cimport Message
+from bus1.node cimport Handle, Node
+from bus1.peer cimport Peer
+from bus1.queue cimport Queue
+from bus1.quota cimport Limits, User
+from bus1.seed cimport Seed
+from bus1.transaction cimport unicast
+
+@cython.final
+cdef class Gateway:
+    cdef readonly Hub hub
+    cdef readonly Router router
+    cdef readonly Notices notices
+    cdef readonly Peer peer
+    cdef Limits limits
+    cdef readonly Debts debts
+    cdef readonly Node bridge
+    cdef readonly Handle entrance
+    cdef readonly Node desk
+    cdef readonly dict natives
+    cdef readonly dict faces
+    cdef readonly dict bound
+    cdef readonly dict ends
+    cdef readonly object rights
+    cdef readonly object own
+    @cython.locals(seed=Seed, nodes=frozenset, known=frozenset)
+    cpdef equip(self, Peer peer, Peer maker)
+    @cython.locals(face=Face)
+    cpdef Face face(self, unsigned long long number)
+    cpdef Face face_of(self, Client client)
+    cpdef flush(self)
+    @cython.locals(queue=Queue, message=Message)
+    cpdef settle(self)
+    @cython.locals(ready=list, queue=Queue, reader=Face)
+    cdef flush_faces(self, Py_ssize_t start)
+    @cython.locals(node=Node, handles=list, face=Face, frame=Frame)
+    cdef take(self, Message message)
+    @cython.locals(nodes=frozenset)
+    cdef check_bound(self, unsigned long long number, Node node)
+    @cython.locals(frame=Frame)
+    cdef tuple read(self, Message message, object right)
+    @cython.locals(face=Face, caller=Client)
+    cdef settle_debt(self, Debt debt, Message message)
+    @cython.locals(frame=Frame, face=Face)
+    cdef give(self, Client caller, Debt debt, Message message)
+    cpdef post(self, Handle handle, Frame frame, User payer, list handles)
+    @cython.locals(client=Client)
+    cdef tuple process(self, Frame frame, User payer)
+    cpdef drop(self, list handles)

@@ -1,0 +1,1 @@
+from bridge.wire.frame cimport Descriptors, Frame
