@@ -53,6 +53,7 @@ class Page:
         self.denied()
         self.monitors()
         self.clients()
+        self.natives()
 
     def line(self, text: str, style: str = "") -> None:
         self.console.print(Text(printable(text), style=style), soft_wrap=True)
@@ -163,8 +164,23 @@ class Page:
                  ">owes", ">lost", "names")  # fmt: skip
         there = sorted(self.all("clients"), key=number)
         self.table("Clients", heads, (row(each) for each in there))
-        if self.record.get("more_clients"):
-            self.line(f"... and {self.record['more_clients']} more, for whom less waits")
+        self.more("more_clients")
+
+    def natives(self) -> None:
+        heads = (">number", "client", ">uid", ">pid", "command", ">bytes wait", ">messages",
+                 ">handles", ">nodes")  # fmt: skip
+        there = sorted(self.all("natives"), key=lambda each: each["number"])
+        rows = (
+            (each["number"], each["unique"], *who(each), *queue(each), each["handles"],
+             each["nodes"])
+            for each in there
+        )  # fmt: skip
+        self.table("Native peers", heads, rows)
+        self.more("more_natives")
+
+    def more(self, key: str) -> None:
+        if self.record.get(key):
+            self.line(f"... and {self.record[key]} more, for whom less waits")
 
     def all(self, key: str) -> list[Record]:
         found: list[Record] = self.record.get(key, [])

@@ -8,14 +8,21 @@ from typing import Final
 
 from bridge.driver.call import Hub
 from bridge.driver.stats import CLIENT
+from bridge.routing.above import Native
 from bridge.routing.client import Client
 from bridge.routing.names import Name
 from bus1.quota import Limits
 
 MOST_CLIENTS: Final = 1000  # that are told of one by one: those for whom most waits
+MOST_NATIVES: Final = 1000
 MOST_NEAR: Final = 100
 NEAR: Final = 0.8  # of a limit is worth telling
-KINDS: Final = ("bytes", "messages", "handles", "fds")
+KINDS: Final = {
+    "bytes": "bytes that wait",
+    "messages": "messages that wait",
+    "handles": "handles",  # those that are held, and the nodes of native peers
+    "fds": "fds that wait",
+}
 
 Record = dict[str, object]
 
@@ -23,7 +30,8 @@ Record = dict[str, object]
 def state(hub: Hub) -> str:
     """All of it."""
     clients = sorted(hub.names.clients.values(), key=queued, reverse=True)
-    hub.work += CLIENT * len(clients)
+    natives = sorted(hub.process.natives(), key=queued, reverse=True)
+    hub.work += CLIENT * (len(clients) + len(natives))
     report: Record = {
         **hub.process.report(),
         "id": hub.guid,
@@ -41,11 +49,13 @@ def state(hub: Hub) -> str:
             {**decision._asdict(), "count": count}
             for decision, count in hub.gate.denials.counts.most_common()
         ],
-        "near": list(near(hub))[:MOST_NEAR],
+        "near": list(near(hub, natives))[:MOST_NEAR],
         "activations": hub.activation.report(),
         "monitors": [monitor(each) for each in hub.monitors.all()],
         "clients": [client(hub, each) for each in clients[:MOST_CLIENTS]],
         "more_clients": max(0, len(clients) - MOST_CLIENTS),
+        "natives": [native(each) for each in natives[:MOST_NATIVES]],
+        "more_natives": max(0, len(natives) - MOST_NATIVES),
     }
     return json.dumps(report)
 
@@ -65,9 +75,9 @@ def messages(hub: Hub) -> Record:
 # ---------------------------------------------------------------------------- connections
 
 
-def queued(client: Client) -> int:
+def queued(one: Client | Native) -> int:
     """How much waits for it."""
-    return client.peer.queue.account.bytes
+    return one.peer.queue.account.bytes
 
 
 def client(hub: Hub, client: Client) -> Record:
@@ -88,17 +98,30 @@ def client(hub: Hub, client: Client) -> Record:
     }
 
 
+def native(native: Native) -> Record:
+    """One native peer: who it is, what it holds, and what waits. Its messages are not those of its
+    account: notices wait, too, and the seed that is kept for it does not."""
+    return {
+        "number": native.peer.number,
+        "unique": None if native.face is None else native.face.unique,
+        **who(native),
+        "messages": native.peer.queue.held(),
+        "handles": len(native.peer.handles),
+        "nodes": len(native.peer.nodes),
+    }
+
+
 def monitor(client: Client) -> Record:
     """One that looks on. What it has missed since it was told last."""
     return {**who(client), "missed": client.missed}
 
 
-def who(client: Client) -> Record:
+def who(one: Client | Native) -> Record:
     """Its process, and what waits for that."""
-    account = client.peer.queue.account
+    account = one.peer.queue.account
     return {
-        "uid": client.credentials.uid,
-        "pid": client.credentials.pid,
+        "uid": one.credentials.uid,
+        "pid": one.credentials.pid,
         "messages": account.messages,
         "bytes": account.bytes,
         "fds": account.fds,
@@ -119,7 +142,7 @@ def names(client: Client) -> tuple[list[str], list[str]]:
 # --------------------------------------------------------------------------------- limits
 
 
-def near(hub: Hub) -> Iterator[Record]:
+def near(hub: Hub, natives: list[Native]) -> Iterator[Record]:
     """Limits of which little is left, first those of the whole bus."""
     limits = hub.limits
     yield from close("max_completed_connections", "the bus", hub.active + hub.native,
@@ -133,6 +156,9 @@ def near(hub: Hub) -> Iterator[Record]:
         yield from full(whose, user, user.limits)
     for each in hub.names.clients.values():
         yield from near_of(hub, each)
+    for native in natives:
+        account = native.peer.queue.account
+        yield from full(f"native peer {native.peer.number}", account, account.limits)
 
 
 def near_of(hub: Hub, client: Client) -> Iterator[Record]:
@@ -150,9 +176,9 @@ def near_of(hub: Hub, client: Client) -> Iterator[Record]:
 
 
 def full(whose: str, holder: object, limits: Limits) -> Iterator[Record]:
-    """What waits to be read, of each kind."""
-    for kind in KINDS:
-        yield from close(f"{kind} that wait", whose, getattr(holder, kind), getattr(limits, kind))
+    """What waits to be read, and what is held, of each kind."""
+    for kind, said in KINDS.items():
+        yield from close(said, whose, getattr(holder, kind), getattr(limits, kind))
 
 
 def close(limit: str, whose: str, used: int, most: int) -> Iterator[Record]:

@@ -3,10 +3,12 @@ its configuration, and the process that it is. It knows none of them.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bridge.routing.client import Client
+from bridge.routing.credentials import Credentials
 from bridge.wire.frame import Frame
+from bus1.peer import Peer
 
 
 class Driver(Protocol):
@@ -30,11 +32,22 @@ class Activation(Protocol):
         such service. Raises Refused."""
 
 
+class Native(NamedTuple):
+    """A native peer, for those who count. `face` is what it is on the D-Bus, if it is there."""
+
+    peer: Peer
+    credentials: Credentials
+    face: Client | None
+
+
 class Process(Protocol):
     """What is asked of the process that serves the bus, for those who count."""
 
     def incomplete(self) -> int:
         """How many have connected and not said Hello."""
+
+    def natives(self) -> list[Native]:
+        """All native peers."""
 
     def waiting(self, client: Client) -> tuple[int, int, int, int]:
         """Bytes and descriptors that came from it and wait for the rest of their message, and

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, final
 
 from bridge.driver.bus import check_room
 from bridge.gateway.gateway import Gateway
+from bridge.routing.above import Native
 from bridge.routing.credentials import Credentials
 from bridge.routing.entry import Kind, entry, process
 from bridge.routing.errors import LIMITS_EXCEEDED, Refused
@@ -68,6 +69,15 @@ class Natives:
         for connection in self.ends.values():
             if not connection.peer.queue.closed:
                 connection.session.most = self.allot(connection.peer, connection.credentials)
+
+    def all(self) -> list[Native]:
+        """Who is here."""
+        found: list[Native] = []
+        for each in self.ends.values():
+            face = self.gateway.faces.get(each.peer.number)
+            client = None if face is None else face.client
+            found.append(Native(each.peer, each.credentials, client))
+        return found
 
     # ------------------------------------------------------------------- coming, going
 

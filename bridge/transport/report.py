@@ -9,6 +9,7 @@ from bridge.transport.connection import Connection
 from bridge.transport.process import program_version
 
 if TYPE_CHECKING:
+    from bridge.routing.above import Native
     from bridge.transport.server import Server
 
 
@@ -24,6 +25,11 @@ class Report:
     def incomplete(self) -> int:
         """How many have connected and not said Hello."""
         return len(self.server.door.incomplete)
+
+    def natives(self) -> "list[Native]":
+        """All native peers."""
+        natives = self.server.natives
+        return [] if natives is None else natives.all()
 
     def waiting(self, client: Client) -> tuple[int, int, int, int]:
         """Bytes and descriptors that came from it and wait for the rest of their message, and

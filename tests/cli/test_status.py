@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from bridge.cli import status_screen
 from tests.behaviour.files import Files
 from tests.buses import Bus, need_root, start
 from tests.cli.conftest import Bus1
+from tests.native.peer import Peer
+from tests.native.processes.test_mixed import attach
 
 MONITORING = "org.freedesktop.DBus.Monitoring"
 
@@ -29,14 +32,22 @@ def begin(files: Files) -> Iterator[Callable[..., Bus]]:
     """A bus of ours with more rules, and more in its file."""
     running: list[Bus] = []
 
-    def begin(more: str = "", rules: str = "") -> Bus:
+    def begin(more: str = "", rules: str = "", native: bool = False) -> Bus:
         files.configure(more, rules)
-        running.append(files.start("ours"))
+        options = [f"--native=unix:path={files.directory}/native"] if native else []
+        running.append(files.start("ours", *options))
         return running[-1]
 
     yield begin
     for bus in running:
         bus.stop()
+
+
+@pytest.fixture
+def join(files: Files) -> Iterator[Callable[[], Peer]]:
+    """A native peer of the bus that has begun."""
+    with ExitStack() as joined:
+        yield lambda: joined.enter_context(closing(Peer(f"{files.directory}/native")))
 
 
 @pytest.fixture
@@ -108,6 +119,37 @@ def test_clients_with_what_they_hold(bus1: Bus1, begin: Callable[..., Bus]) -> N
     assert (row[-1], cells(lines, b.name)[-1]) == ("x.y", "(x.y)")
 
 
+def test_native_peers_with_what_they_hold(
+    bus1: Bus1, begin: Callable[..., Bus], join: Callable[[], Peer]
+) -> None:
+    bus = begin(native=True)
+    a, b = join(), join()
+    unique = attach(a)
+    own = a.create()
+    right = a.transfer(a.handle(own), b.socket())
+    for _ in range(20):
+        b.send(right, b"x" * 50_000)
+    found = record(bus1, bus)
+    assert (found["connections"]["native"], found["more_natives"]) == (2, 0)
+    first, second = found["natives"]  # more waits for the first
+    assert [each["number"] for each in (first, second)] == [a.number, b.number]
+    assert [each["unique"] for each in (first, second)] == [unique, None]
+    assert [(each["uid"], each["pid"]) for each in (first, second)] == [
+        (os.geteuid(), os.getpid())
+    ] * 2
+    assert first["most_bytes"] >= first["bytes"] > 500_000
+    assert first["messages"] > 10
+    assert (second["bytes"], second["messages"]) == (0, 0)
+    # The bridge and its own node's; b holds its seed only when it asks for it.
+    assert (first["handles"], first["nodes"], second["handles"], second["nodes"]) == (2, 3, 1, 0)
+    lines = text(bus1, bus)
+    lines = lines[lines.index("Native peers") :]
+    row = cells(lines, str(a.number))
+    assert row[1:4] == [unique, str(os.geteuid()), str(os.getpid())]
+    assert row[-4:] == [str(first[key]) for key in ("bytes", "messages", "handles", "nodes")]
+    assert cells(lines, str(b.number))[1] == "-"
+
+
 def test_denials_and_refusals(bus1: Bus1, begin: Callable[..., Bus], files: Files) -> None:
     bus = begin(rules='<deny own="x.no"/>')
     a = bus.connect()
@@ -145,6 +187,20 @@ def test_limits_of_which_little_is_left(bus1: Bus1, begin: Callable[..., Bus]) -
         {"limit": "max_match_rules_per_connection", "whose": a.name, "used": 4, "most": 5}
     ]
     assert cells(text(bus1, bus), "max_match_rules_per_connection")[1:] == [a.name, "4", "5"]
+
+
+def test_limits_of_a_native_peer_of_which_little_is_left(
+    bus1: Bus1, begin: Callable[..., Bus], files: Files, join: Callable[[], Peer]
+) -> None:
+    (files.directory / "few.toml").write_text("limits.max_handles_per_connection = 50\n")
+    bus = begin("<include>few.toml</include>", native=True)
+    a, _ = join(), join()
+    for _ in range(45):
+        a.create()  # and the handle in its seed is one more
+    whose = f"native peer {a.number}"
+    near = [{"limit": "handles", "whose": whose, "used": 46, "most": 50}]
+    assert record(bus1, bus)["near"] == near
+    assert cells(text(bus1, bus), "handles") == ["handles", *whose.split(), "46", "50"]
 
 
 def test_rights_that_clients_grant(bus1: Bus1, begin: Callable[..., Bus], files: Files) -> None:
@@ -289,6 +345,19 @@ def test_nothing_that_is_told_steers_the_terminal(capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert "a.b?[2J" in out
     assert not [each for each in out if not each.isprintable() and each != "\n"]
+
+
+def test_those_that_are_not_shown_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    peer = {"unique": None, "uid": 0, "pid": None, "bytes": 0, "messages": 0, "handles": 0,
+            "nodes": 0}  # fmt: skip
+    natives = [{**peer, "number": number} for number in (10, 9)]
+    status_screen.show(
+        {"foreign": True, "pid": 1, "id": "", "connections": {"active": 1}, "statistics": {},
+         "natives": natives, "more_natives": 7}
+    )  # fmt: skip
+    *_, first, second, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in (first, second)] == ["9", "10"]
+    assert last == "... and 7 more, for whom less waits"
 
 
 @pytest.mark.parametrize(

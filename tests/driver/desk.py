@@ -14,6 +14,7 @@ from bridge.activation.activation import Activation
 from bridge.activation.environment import Environment
 from bridge.activation.service import Services
 from bridge.driver.driver import Driver
+from bridge.routing.above import Native
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Refused
@@ -167,6 +168,10 @@ class Desk:
     def incomplete(self) -> int:
         """Nobody is on the way."""
         return 0
+
+    def natives(self) -> list[Native]:
+        """Nobody speaks natively."""
+        return []
 
     def waiting(self, client: Client) -> tuple[int, int, int, int]:
         """Nothing comes in parts."""

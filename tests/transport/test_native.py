@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from bridge.driver import state
 from bridge.transport import native
 from bridge.transport.native import stripped
 from bridge.transport.otherend import OtherEnd
@@ -99,6 +100,20 @@ def test_the_welcome_says_who_one_is(here: Running, join: Join) -> None:
     assert a.number != b.number
     assert a.bus.hex() == here.server.settings.guid
     assert here.do(lambda: here.server.hub.native) == 2
+
+
+def test_the_state_tells_of_those_for_whom_most_waits(
+    here: Running, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "MOST_NATIVES", 2)
+    peers = [join() for _ in range(3)]
+    for peer, count in ((peers[1], 20), (peers[2], 10)):
+        _, right = known(peers[0], peer)
+        for _ in range(count):
+            peers[0].send(right, b"x" * 50_000)
+    found = json.loads(here.do(lambda: state.state(here.server.hub)))
+    assert [each["number"] for each in found["natives"]] == [peers[1].number, peers[2].number]
+    assert found["more_natives"] == 1
 
 
 def test_messages_and_descriptors_go_from_one_to_another(join: Join) -> None:
