@@ -120,13 +120,23 @@ def soon(truth: Callable[[], bool], seconds: float = 10) -> bool:
     return truth()
 
 
+def at_rest(bus: Bus) -> int:
+    """How many descriptors the bus has when it has done what a start takes: it reads files, and
+    begins to watch directories, after it has told its address."""
+    before = -1
+    while before != opened(bus):
+        before = opened(bus)
+        time.sleep(0.3)
+    return before
+
+
 @pytest.mark.parametrize("act", ACTS, ids=[act.__name__ for act in ACTS])
 def test_a_peer_that_is_killed_leaves_nothing(
     open_bus: Bus, act: Callable[[Peer, int, int], Any]
 ) -> None:
     chance = random.Random(act.__name__)
     path = f"{open_bus.directory}/native"
-    descriptors = opened(open_bus)
+    descriptors = at_rest(open_bus)
     for _ in range(TIMES):
         victim, witness = Elsewhere(path, VICTIM), Elsewhere(path, VICTIM + 1)
         _, of_witness = right(witness, victim)
