@@ -6,25 +6,17 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-WHERE = "Which bus"
+from bridge.cli.where import WHERE, Address, Session, System
+
 HOW = "How"
 Text = str | None
 
 
 def migrate(
     name: Annotated[str, Argument(help="The well-known name of a service.", metavar="NAME")],
-    system: Annotated[
-        bool, Option("--system", metavar="", help="The system bus.", rich_help_panel=WHERE)
-    ] = False,
-    session: Annotated[
-        bool,
-        Option(
-            "--session", metavar="", help="The session bus (the default).", rich_help_panel=WHERE
-        ),
-    ] = False,
-    address: Annotated[
-        Text, Option("--address", metavar="ADDRESS", help="Another one.", rich_help_panel=WHERE)
-    ] = None,
+    system: System = False,
+    session: Session = False,
+    address: Address = None,
     config: Annotated[
         Text,
         Option(

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-WHERE = "Which bus"
+from bridge.cli.where import Address, Session, System
+
 WHAT = "Which messages (all that is given must hold)"
 HOW = "How"
 Text = str | None
@@ -15,18 +16,9 @@ def monitor(
     rules: Annotated[
         list[str] | None, Argument(help="Match rules; one of them must hold.", metavar="RULE")
     ] = None,
-    system: Annotated[
-        bool, Option("--system", metavar="", help="The system bus.", rich_help_panel=WHERE)
-    ] = False,
-    session: Annotated[
-        bool,
-        Option(
-            "--session", metavar="", help="The session bus (the default).", rich_help_panel=WHERE
-        ),
-    ] = False,
-    address: Annotated[
-        Text, Option("--address", metavar="ADDRESS", help="Another one.", rich_help_panel=WHERE)
-    ] = None,
+    system: System = False,
+    session: Session = False,
+    address: Address = None,
     name: Annotated[
         Text,
         Option(
