@@ -1,4 +1,4 @@
-"""The options that say which bus a command is about, under a heading of their own. It finds none."""
+"""The options that say which bus a command is about, under their own heading. It finds none."""
 
 from typing import Annotated
 
