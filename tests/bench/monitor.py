@@ -1,7 +1,8 @@
 """The command: what a monitor that sees everything costs the others.
 
 The same work on our bus without a monitor, with one that reads, and with one that has stopped
-reading, in many short rounds; the ratio is that of the throughputs.
+reading, in many short rounds; the ratio is that of the throughputs. Other buses, if they are
+named, do the same in the same rounds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 
 from tests.bench.bus import Bus
 from tests.bench.cases import Case
@@ -32,6 +34,11 @@ CASES = [
     Case("call/1K/w64@free", "call --window 64 --payload 1024"),
     Case("fanout/10@free", "fanout --subs 10"),
 ]
+
+
+def label(one: Target, mode: str) -> str:
+    """What its samples are filed under."""
+    return mode if one.kind == "bus1" else f"{one.name} {mode}"
 
 
 def dearer(case: str, mode: str, limit: float) -> Requirement:
@@ -69,32 +76,39 @@ def watched(bus: Bus, mode: str) -> Iterator[None]:
             process.kill()
 
 
-def measure(ours: Target, case: Case, mode: str, length: Length) -> Sample:
+def measure(one: Target, case: Case, mode: str, length: Length) -> Sample:
     """A fresh bus, a monitor or none, one workload."""
     try:
-        with Bus(ours, placement(case)) as bus, watched(bus, mode):
+        with Bus(one, placement(case)) as bus, watched(bus, mode):
             return load(bus, case, length, placement(case))
     except Failure as error:
         return Sample({}, str(error))
 
 
-def run(chosen: argparse.Namespace) -> Samples:
-    samples = Samples()
-    ours, length = target("bus1"), Length(chosen.duration, chosen.duration / 3)
+def run(targets: list[Target], chosen: argparse.Namespace) -> Samples:
+    samples, length = Samples(), Length(chosen.duration, chosen.duration / 3)
+    cases = [case for case in CASES if chosen.only in case.name]
     for number in rounds(chosen.rounds):
         first = number % len(MODES)
-        for case in CASES:
-            if chosen.only in case.name:
-                for mode in MODES[first:] + MODES[:first]:
-                    samples.add(case.name, mode, measure(ours, case, mode, length))
+        for case, one in product(cases, targets):
+            for mode in MODES[first:] + MODES[:first]:
+                samples.add(case.name, label(one, mode), measure(one, case, mode, length))
     return samples
 
 
 def main(argv: list[str] | None = None) -> int:
-    chosen = options("monitor", __doc__, rounds=15, duration=0.3).parse_args(argv)
+    parser = options("monitor", __doc__, rounds=15, duration=0.3)
+    parser.add_argument("others", nargs="*", metavar="TARGET", help="as dbus-daemon, dbus-broker")
+    chosen = parser.parse_args(argv)
+    try:
+        targets = [target(name) for name in ["bus1", *chosen.others]]
+    except Failure as error:
+        print(f"tests/bench/monitor: {error}", file=sys.stderr)
+        return 2
     prepare()
-    samples = run(chosen)
-    print(workloads(samples, list(CASES), list(MODES)), "\n")
+    samples = run(targets, chosen)
+    for one in targets:
+        print(workloads(samples, CASES, [label(one, mode) for mode in MODES]), "\n")
     return verdict(samples, REQUIREMENTS, chosen)
 
 
