@@ -8,8 +8,10 @@ from weakref import ref
 
 from bridge.wire.frame import Descriptors, Frame
 from bridge.wire.protocol import SIGNAL
+from bus1.errors import TooLong
 from bus1.message import Message
 from bus1.native.parcel import Parcel, of_bytes
+from bus1.native.words import FDS_MOST
 
 
 class Letter(NamedTuple):
@@ -60,7 +62,7 @@ def enclosed(message: Message) -> object:
 
 def letter(frame: Frame, uid: int, pid: int) -> Letter:
     """A D-Bus message of this process as native peers get it: all of them the same, without a copy
-    for each. Raises OSError."""
+    for each. Raises OSError, TooLong."""
     made = known(frame)
     if made is None:
         made = write(frame, uid, pid)
@@ -83,6 +85,8 @@ def known(frame: Frame) -> Letter | None:
 def write(frame: Frame, uid: int, pid: int) -> Letter:
     """The same anew."""
     parcel, memfd = of_bytes(frame.raw(), uid, pid)
+    if frame.fd_count + (memfd is not None) > FDS_MOST:
+        raise TooLong("A native peer gets no message of this length with so many descriptors")
     if memfd is None:
         return Letter(parcel, frame.fds, frame.fd_count)
     numbers = memfd.numbers if frame.fds is None else [*memfd.numbers, *frame.fds.numbers]

@@ -36,6 +36,7 @@ cdef class Face:
     @cython.locals(frame=Frame, share=Share)
     cdef take(self, Message message)
     cdef bint is_for_it(self, Frame frame) except -1
+    cpdef give_up(self, unsigned int serial)
     @cython.locals(handle=Handle)
     cdef answer(self, Frame frame, User payer)
     @cython.locals(node=Handle)
@@ -45,3 +46,5 @@ cdef class Face:
     @cython.locals(once=Handle)
     cdef refuse(self, Message message, Frame frame, object refused)
     cdef Client sender(self, Frame frame)
+
+cpdef unsigned int following(unsigned int serial, dict waiting) except 0

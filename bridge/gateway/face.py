@@ -14,7 +14,7 @@ from bridge.routing.notices import make_late, number_of
 from bridge.routing.refusals import full
 from bridge.wire.frame import BadMessage, Frame
 from bridge.wire.relay import relay
-from bus1.errors import BusError, Quota
+from bus1.errors import BusError, Quota, TooLong
 from bus1.message import ONCE_DROPPED, Message
 from bus1.node import Handle
 from bus1.peer import Peer
@@ -32,10 +32,10 @@ MUTE = "{} is a native peer that has attached no node to be sent to"
 
 class Face:
     """`native` is the peer that it is the face of, `client` what it is on the D-Bus. `node` is the
-    handle to what was attached, or None; `calls` are the handles on which the native peer awaits
-    answers, by the serials of its calls, and `gifts` the handles that go with answers; `offers` are
-    by names. `carried` are the handles of the message that is being routed; `debts` the cookies of
-    what it owes."""
+    handle to what was attached, or None. `calls` are those that wait for an answer, by their
+    serials, with the handle on which the native peer awaits it, or None; `gifts` are the handles
+    that go with answers; `offers` are by names. `carried` are the handles of the message that is
+    being routed; `debts` the cookies of what it owes."""
 
     def __init__(self, gateway: "Gateway", native: Peer, client: Client) -> None:
         self.gateway = gateway
@@ -45,7 +45,7 @@ class Face:
         self.client = client
         self.peer: Peer = client.peer
         self.node: Handle | None = None
-        self.calls: dict[int, Handle] = {}
+        self.calls: dict[int, Handle | None] = {}
         self.gifts: dict[int, Handle] = {}
         self.offers: dict[str, Handle] = {}
         self.carried: list[Handle | None] = []
@@ -73,11 +73,9 @@ class Face:
     # ------------------------------------------------------------------- to the D-Bus
 
     def next_serial(self) -> int:
-        """The serial of its next message: one that no call that waits has."""
-        while True:
-            self.serial = 1 if self.serial >= 0xFFFFFFFF else self.serial + 1
-            if self.serial not in self.calls:
-                return self.serial
+        """The serial of its next message."""
+        self.serial = following(self.serial, self.calls)
+        return self.serial
 
     def frame(self, message: Message, destination: str | None, reply_serial: int) -> Frame:
         """The D-Bus message that a native one brings. Raises Refused."""
@@ -105,10 +103,8 @@ class Face:
         """Have a message of the native peer routed; these handles came with it, and are released
         unless somebody takes them. The first is for the answer, if one is wanted."""
         self.carried = handles
-        if frame.kind == 1 and not frame.flags & 1 and handles:  # CALL, NO_REPLY_EXPECTED
-            answer = handles.pop(0)
-            if answer is not None:
-                self.calls[frame.serial] = answer
+        if frame.kind == 1 and not frame.flags & 1:  # CALL, NO_REPLY_EXPECTED
+            self.calls[frame.serial] = handles.pop(0) if handles else None
         try:
             self.router.route(self.client, frame)
         finally:
@@ -137,6 +133,7 @@ class Face:
             if frame is not None:
                 self.answer(frame, self.hub.peer.user)
                 return
+            self.give_up(notice.cookie)
         notices.forget(self.client, notice)
 
     def take(self, message: Message) -> None:
@@ -174,6 +171,10 @@ class Face:
                 pass  # the native peer waits no longer
         self.gateway.drop([handle, gift])
 
+    def give_up(self, serial: int) -> None:
+        """To this call comes no answer: the native peer hears that its handle was dropped."""
+        self.gateway.drop([self.calls.pop(serial, None), self.gifts.pop(serial, None)])
+
     def bring(self, message: Message, frame: Frame, payer: User) -> Refused | None:
         """To the node that is attached: a call that is to be answered with a handle for that. What
         is wrong, if it cannot be."""
@@ -193,6 +194,8 @@ class Face:
             if sender is None:
                 return Refused(LIMITS_EXCEEDED, "The receiver has no room")
             return full(sender, self.client, frame)
+        except TooLong as error:
+            return Refused(LIMITS_EXCEEDED, str(error))
         except BusError as error:  # the node is gone, and the gateway has not read that yet
             return Refused(UNKNOWN_METHOD, str(error))
         return None
@@ -264,3 +267,11 @@ class Face:
         self.gifts.clear()
         self.offers.clear()
         self.hub.leave(self.client)
+
+
+def following(serial: int, waiting: dict[int, Handle | None]) -> int:
+    """The serial after this one, of 32 bits and not 0, that no call that waits has."""
+    while True:
+        serial = 1 if serial >= 0xFFFFFFFF else serial + 1
+        if serial not in waiting:
+            return serial

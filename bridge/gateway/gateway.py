@@ -58,6 +58,7 @@ class Gateway:
         self.ends: dict[int, Callable[[], None]] = {}
         self.rights = Rights(hub, self)
         self.own = Own(hub.gate)
+        hub.unanswered = self.unanswered
 
     # ----------------------------------------------------------------- coming and going
 
@@ -86,7 +87,10 @@ class Gateway:
             self.bound[peer.number] = nodes
 
     def leave(self, peer: Peer) -> None:
-        """It is about to end: it has no face any more. What it has sent before is still routed."""
+        """It is about to end: it has no face any more. What it has sent before is still routed; and
+        what D-Bus has sent before comes to all native peers before they hear of its end."""
+        for each in self.faces.values():
+            each.flush()
         self.settle()
         self.natives.pop(peer.number, None)
         self.bound.pop(peer.number, None)
@@ -228,6 +232,12 @@ class Gateway:
             return
         if frame.kind in (2, 3) and frame.destination() == caller.unique:
             self.router.route(debt.face.client, frame)
+
+    def unanswered(self, client: Client, serial: int) -> None:
+        """The bus cannot or may not give a client the answer to this call."""
+        face = self.face_of(client)
+        if face is not None:
+            face.give_up(serial)
 
     def post(self, handle: Handle, frame: Frame, payer: User, handles: list[Handle] | None) -> None:
         """A D-Bus message to a native peer, for which its sender pays. Raises BusError."""

@@ -45,7 +45,7 @@ def right(call: Call) -> Body:
     if owner is None and made.name.startswith(":"):
         raise unowned("a Right", made.name)
     check(call.hub.gate, call.client, made.standing(call.hub.gate.policy), owner, made)
-    if call.frame.serial not in face.calls:
+    if face.calls.get(call.frame.serial) is None:
         return ()  # nobody is there to get it
     try:
         face.gifts[call.frame.serial] = face.gateway.rights.give(made, owner)
@@ -77,7 +77,7 @@ def find(call: Call) -> Body:
     found = None if other is None else other.offers.get(name)
     if found is None or found.node.gone:
         raise Refused(SERVICE_UNKNOWN, f'The owner of "{name}" offers no handle')
-    if call.frame.serial in face.calls:
+    if face.calls.get(call.frame.serial) is not None:
         try:
             face.gifts[call.frame.serial] = face.gateway.peer.transfer(found, face.gateway.peer)
         except Quota:

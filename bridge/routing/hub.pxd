@@ -35,6 +35,7 @@ cdef class Hub:
     cdef public object reloader
     cdef public object cut_off
     cdef public object process
+    cdef public object unanswered
     cdef public long long active
     cdef readonly long long native
     cdef public long long work

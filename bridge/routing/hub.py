@@ -50,7 +50,8 @@ class Hub:
     """One bus: its names, its match rules, its replies, its policy, its limits.
 
     Who builds it sets `driver`; `activation`; `reloader`, which the driver asks to read the
-    configuration anew; `cut_off`, which ends a client's connection soon; and `process`.
+    configuration anew; `cut_off`, which ends a client's connection soon; and `process`. Whoever
+    waits for answers on behalf of clients sets `unanswered`, which hears of those that are lost.
 
     `work` counts what was done, in units of a message put into a queue (about 250 ns), so
     that nobody does too much in one turn.
@@ -61,6 +62,7 @@ class Hub:
     reloader: "Reloader"
     cut_off: "Callable[[Client], None]"
     process: "Process"
+    unanswered: "Callable[[Client, int], None] | None"
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class Hub:
         self.native = 0
         self.work = 0
         self.last_serial = 0
+        self.unanswered = None
 
     # ------------------------------------------------------------- coming and going
 
@@ -205,8 +208,10 @@ class Hub:
             self.show(None, client, frame)
         if client.number < 0 or self.gate.reaches(None, client, frame):
             self.hand(client, frame, payer)
-        elif self.monitors.watching:
+            return
+        if self.monitors.watching:
             self.show_denial(None, client, frame)
+        self.lose(client, frame)
 
     def hand(self, client: Client, frame: Frame, payer: Client | None = None) -> None:
         """A message to one client that no policy is asked about; dropped if that client is over
@@ -218,6 +223,12 @@ class Hub:
             unicast(self.peer.queue, user, handle, frame, size, fds, frame.fd_count, None)
         except Quota:
             self.note_drop(client, payer)
+            self.lose(client, frame)
+
+    def lose(self, client: Client, frame: Frame) -> None:
+        """The client does not get this. If it is an answer, nobody will ever give it another."""
+        if frame.reply_serial and self.unanswered is not None:
+            self.unanswered(client, frame.reply_serial)
 
     def announce(self, frame: Frame) -> None:
         """A signal of the bus to all whose match rules want it."""

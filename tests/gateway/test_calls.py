@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from bridge.gateway.face import Face
+from bridge.gateway.face import Face, following
 from bridge.routing.errors import Refused
+from bridge.wire.frame import Framer
 from bus1 import Unknown
+from policy.limits import Limits
 from tests.activation.bench import service
-from tests.gateway.house import Arrived, Guest, House, Native
+from tests.gateway.house import NATIVE1, Arrived, Guest, House, Native
 from tests.policies import rule, rules
 from tests.raw import (
     CALL,
@@ -219,6 +221,48 @@ def test_a_caller_may_await_only_so_many_answers(n: Native, a: Guest) -> None:
     assert len(a.take()) == 1
 
 
+def test_no_two_calls_that_wait_have_one_serial() -> None:
+    """A serial is one of 32 bits, and never 0."""
+    assert following(0, {}) == 1
+    assert following(0xFFFFFFFE, {}) == 0xFFFFFFFF
+    assert following(0xFFFFFFFF, {}) == 1
+    assert following(0xFFFFFFFE, dict.fromkeys([0xFFFFFFFF, 1, 2, 4])) == 3
+
+
+def test_a_call_waits_even_if_nobody_wants_the_answer(a: Guest, n: Native) -> None:
+    n.send(build(CALL, 1, call_fields(a.name, "/p", "t.T", "M")))
+    call = only(a)
+    assert list(face_of(n).calls) == [call.serial]
+    a.reply(call)
+    assert (face_of(n).calls, n.take()) == ({}, [])
+
+
+def test_an_answer_of_the_bus_that_is_lost(house: House) -> None:
+    """Its user has no room; it hears so, and nothing is kept for it."""
+    n = house.native(uid=UID + 1)
+    n.attach()
+    before = house.gateway.peer.query()
+    n.peer.user.limits = quota(messages=0)
+    for _ in range(3):
+        n.call("GetId")
+        n.call("M", to="com.example.Nobody", path="/p")
+        n.call("Right", "ssss", "a.b", "", "", "", interface=NATIVE1)
+    assert n.seen() == ["dropped"] * 9
+    assert (house.gateway.peer.query(), face_of(n).gifts) == (before, {})
+
+
+@pytest.mark.parametrize("who", ["the bus", "nobody"])
+def test_an_answer_that_the_policy_keeps_from_it(who: str) -> None:
+    deny = rule(False, "receive", name=DRIVER, type="error", requested_reply=True)
+    house = House(configuration=rules(deny))
+    a, n = house.connect(), house.native()
+    n.call("M", **to("com.example.Nobody" if who == "the bus" else a.name))
+    a.close()
+    assert n.seen() == ["dropped"]
+    assert face_of(n).calls == {}
+    house.end()
+
+
 def test_the_receivers_queue_is_full() -> None:
     house = House(peer=quota(messages=4))
     a, n = house.connect(), house.native()
@@ -400,6 +444,26 @@ def test_no_descriptor_is_left_for_a_large_call(a: Guest, n: Native) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert text.startswith("!LimitsExceeded")
     assert n.take() == []
+
+
+@pytest.mark.parametrize(("body", "descriptors"), [(BIG, 253), ("", 254)])
+def test_a_message_that_no_packet_takes(body: str, descriptors: int) -> None:
+    """What is large takes a descriptor more. Nobody can be sent what would end its connection."""
+    house = House(limits=Limits(max_message_unix_fds=300))
+    a, n = house.connect(), house.native()
+    a.framer = Framer(1 << 20, 300)
+    name = n.attach()
+    here, there = os.pipe()
+    serial = a.call("M", "sh", body, 0, fds=[here] * descriptors, **to(name))
+    assert str(a.answer(serial)) == "!LimitsExceeded"
+    a.signal("S", "sh", body, 0, fds=[here] * descriptors, to=name)
+    assert n.take() == []
+    a.call("M", "sh", body, 0, fds=[here] * (descriptors - 1), **to(name))
+    assert last(n).message.fd_count == 253
+    a.kept.clear()
+    for number in (here, there):
+        os.close(number)
+    house.end()
 
 
 def test_it_has_no_room() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from bus1.native.parcel import inline
 from tests.gateway.house import Guest, House, Native
 from tests.policies import rule, rules
-from tests.raw import DRIVER
-from tests.routing.world import UID, quota
+from tests.raw import DRIVER, SIGNAL, build, call_fields
+from tests.routing.world import UID, Party, quota
 
 NAME = "com.example.Name"
 RULE = "type='signal',interface='t.T'"
@@ -235,11 +236,22 @@ def test_what_waits_for_others_is_not_taken_for_theirs(a: Guest, n: Native, m: N
 
 
 def parts(fields: Any) -> tuple[Any, int]:
-    from bus1.native.parcel import inline
-    from tests.raw import SIGNAL, build
-
     data = build(SIGNAL, 1, fields)
     return inline(data, UID, 0), len(data)
+
+
+def test_a_broadcast_comes_before_the_end_of_who_leaves_after_it(house: House, a: Guest) -> None:
+    """Wherever it was already passed on, and wherever not yet."""
+    n, m, leaving = (house.native() for _ in range(3))
+    for each in (n, m):
+        each.attach()
+        match(each, RULE)
+        leaving.give(leaving.peer.handle(leaving.node), each)
+        each.take()
+    Party.write(a, build(SIGNAL, 9, call_fields(None, "/t", "t.T", "S")))
+    house.gateway.faces[n.peer.number].flush()
+    leaving.close()
+    assert n.seen() == m.seen() == ["S()", "gone"]
 
 
 # --------------------------------------------------------------------------- who pays
