@@ -87,6 +87,7 @@ class Families:
             {"version": program_version(), "type": self.hub.configuration.type},
         )
         yield from self.connections()
+        yield from self.rights()
         yield from self.messages()
         yield from self.of_names()
         yield from self.denials()
@@ -112,6 +113,16 @@ class Families:
             door.failures.items(),
         )
         yield single("bus_names", "Well-known names that have an owner", len(hub.names.table))
+
+    def rights(self) -> Iterator[Metric]:
+        """To call, whatever the rules say of who calls."""
+        natives = self.server.natives
+        given = 0 if natives is None else natives.gateway.rights.counts.total()
+        text = "Rights to call, by what they are: granted (Capability1), or handles (Native1)"
+        family = gauge("bus_rights", text, "kind")
+        family.add_metric(["grant"], self.hub.grants.count)
+        family.add_metric(["handle"], given)
+        yield family
 
     def messages(self) -> Iterator[Metric]:
         tally = self.hub.tally

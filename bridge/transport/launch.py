@@ -133,10 +133,14 @@ def native_place(address: str) -> ListenAddress:
     try:
         entry, *others = parse(address)
         if entry.transport == "unix" and list(entry.options) == ["path"] and not others:
-            return listen_address(entry, {})
+            place = listen_address(entry, {})
+            if os.path.isabs(place.value):  # those who are told have directories of their own
+                return place
     except ValueError as error:
         raise StartError(f'Native address "{address}": {error}') from None
-    raise StartError(f'Native address "{address}": it should be unix:path= and the name of a file')
+    raise StartError(
+        f'Native address "{address}": it should be unix:path= and the absolute name of a file'
+    )
 
 
 def native_address(place: ListenAddress) -> str:

@@ -449,7 +449,7 @@ def ours(place: Path) -> Iterator[Run]:
 
 
 def test_a_place_for_native_programs(ours: Run, place: Path) -> None:
-    process = ours("--print-address", "--native=unix:path=n")
+    process = ours("--print-address", f"--native=unix:path={place}/n")
     assert re.fullmatch(ADDRESS, lines(process, 1)[0])
     Peer(f"{place}/n").close()
     serves(place, process.pid)
@@ -468,12 +468,11 @@ def test_the_files_say_where_native_programs_find_it(ours: Run, place: Path) -> 
         assert end(process)[0] == 0
 
 
-@pytest.mark.parametrize("named", [(), ("--native=unix:path=n",)])
-def test_a_native_socket_that_was_handed_over(
-    ours: Run, place: Path, named: tuple[str, ...]
-) -> None:
-    with handed_over(place, "n", kind=socket.SOCK_SEQPACKET) as how:
-        process = ours("--print-address", *named, **how)
+@pytest.mark.parametrize("named", [False, True])
+def test_a_native_socket_that_was_handed_over(ours: Run, place: Path, named: bool) -> None:
+    words = [f"--native=unix:path={place}/n"] if named else []
+    with handed_over(place, str(place / "n"), kind=socket.SOCK_SEQPACKET) as how:
+        process = ours("--print-address", *words, **how)
         lines(process, 1)
     Peer(f"{place}/n").close()
     serves(place, process.pid)
@@ -484,19 +483,20 @@ def test_a_native_socket_that_was_handed_over(
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("tcp:host=x", 'Native address "tcp:host=x": it should be unix:path= and the name of a '),
+        ("tcp:host=x", 'Native address "tcp:host=x": it should be unix:path= and the abs'),
         ("unix:path=/nonexistent/n", 'Failed to bind socket "/nonexistent/n": No such file or'),
-        ("unix:path=file", 'Failed to bind socket "file": Address already in use'),
-        ("unix:path=s", 'Native address "unix:path=s": D-Bus is spoken there'),
+        ("unix:path=n", 'Native address "unix:path=n": it should be unix:path= and the absolute'),
+        ("unix:path={}/file", 'Failed to bind socket "{}/file": Address already in use'),
+        ("unix:path={}/s", 'Native address "unix:path={}/s": D-Bus is spoken there'),
     ],
 )
 def test_no_place_for_native_programs(ours: Run, place: Path, address: str, why: str) -> None:
     (place / "file").touch()
-    process = ours(f"--native={address}")
+    process = ours(f"--native={address.format(place)}")
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
     assert err.count("\n") == 1
-    assert f"]: Failed to start message bus: {why}" in err
+    assert f"]: Failed to start message bus: {why.format(place)}" in err
     assert not (place / "s").exists()
 
 

@@ -93,6 +93,19 @@ def test_toml(bus1: Bus1, tmp_path: Path) -> None:
     assert (status, out.split(": ")[:2]) == (1, [f"{path}:2", "error"])
 
 
+@pytest.mark.parametrize("address", ["unix:path=n", "unix:abstract=n", "n"])
+def test_an_address_where_no_native_program_finds_it(
+    bus1: Bus1, tmp_path: Path, address: str
+) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(f'native = "{address}"\n')
+    status, out, err = bus1("policy", "check", str(path))
+    assert (status, err) == (1, "")
+    assert out.startswith(f'{path}: error: Native address "{address}": ')
+    path.write_text('native = "unix:path=/run/n"\n')
+    assert bus1("policy", "check", str(path))[0] == 0
+
+
 @pytest.mark.parametrize("bus", ["--system", "--session"])
 def test_what_is_installed_has_no_errors(bus1: Bus1, bus: str) -> None:
     status, out, err = bus1("policy", "check", bus)

@@ -240,9 +240,9 @@ def test_a_socket_of_another_kind(monkeypatch: pytest.MonkeyPatch, kind: str) ->
 
 
 def test_a_file_for_native_programs(opened: list[Listener]) -> None:
-    (listener,) = listen_for_natives("unix:path=s%20s", {})
+    (listener,) = listen_for_natives(f"unix:path={os.getcwd()}/s%20s", {})
     opened.append(listener)
-    assert listener.address == "unix:path=s%20s"
+    assert listener.address == f"unix:path={os.getcwd()}/s%20s"
     assert stat.S_IMODE(os.stat("s s").st_mode) == 0o777
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
         client.connect("s s")
@@ -258,14 +258,15 @@ def test_a_file_for_native_programs(opened: list[Listener]) -> None:
         ("nonsense", 'Native address "nonsense": Address does not contain a colon'),
         ("unix:path=" + "x" * 100, "Native address .*: Socket name too long"),
         *(
-            (wrong, f'Native address "{wrong}": it should be unix:path= and the name of a file')
+            (wrong, f'Native address "{wrong}": it should be unix:path= and the absolute name')
             for wrong in (
                 "unix:runtime=yes",
                 "unix:abstract=x",
                 "systemd:",
                 "tcp:host=x",
-                "unix:path=s;unix:path=t",
-                "unix:path=s,guid=1",
+                "unix:path=/s;unix:path=/t",
+                "unix:path=/s,guid=1",
+                "unix:path=s",
             )
         ),
     ],
@@ -286,7 +287,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
         [(socket.SOCK_STREAM, "bus"), (socket.SOCK_SEQPACKET, "native")], 200
     ):
         with socket.socket(socket.AF_UNIX, kind) as listening:
-            listening.bind(name)
+            listening.bind(os.path.abspath(name))
             listening.listen()
             os.dup2(listening.fileno(), place)
         sockets.append(place)
@@ -298,16 +299,17 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
             os.close(place)
 
 
-@pytest.mark.parametrize("named", [None, "unix:path=native", "unix:path=more"])
+@pytest.mark.parametrize("named", [None, "native", "more"])
 def test_sockets_of_both_kinds_that_were_handed_over(
     both: dict[str, str], opened: list[Listener], named: str | None
 ) -> None:
     """One that is named and was handed over is the same."""
-    natives = listen_for_natives(named, both)
+    here = f"unix:path={os.getcwd()}"
+    natives = listen_for_natives(named and f"{here}/{named}", both)
     opened += [*natives, *listen("systemd:", both)]
-    more = ["unix:path=more"] if named == "unix:path=more" else []
-    assert [each.address for each in natives] == ["unix:path=native", *more]
-    assert re.fullmatch("unix:path=bus,guid=.*", opened[-1].address)
+    more = [f"{here}/more"] if named == "more" else []
+    assert [each.address for each in natives] == [f"{here}/native", *more]
+    assert re.fullmatch(f"{here}/bus,guid=.*", opened[-1].address)
     assert len(opened) == len(natives) + 1
 
 

@@ -23,7 +23,8 @@ from bridge.transport.launch import StartError, listen, listen_for_metrics
 from bus1.quota import Limits as Quota
 from policy.rule import Origin, Rule
 from tests.buses import missing, start
-from tests.raw import Client
+from tests.native.peer import Peer, once
+from tests.raw import CALL, DRIVER, DRIVER_PATH, Client, build, call_fields
 from tests.transport.running import SECONDS, Running, allowing
 
 Make = Callable[..., Running]
@@ -122,6 +123,24 @@ def test_connections(fresh: Running, place: str, a: Client) -> None:
         found = samples(place, "bus_connections")
     assert found == {("active",): 1, ("native",): 0, ("incomplete",): 1, ("monitor",): 1}
     assert value(place, "bus_connections_opened") == 2
+
+
+def test_rights(make: Make, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "FRESH", 0.0)
+    delegate = Rule(allow=True, about="delegate")
+    here = make(native=True, configuration=allowing(delegate, metrics=place))
+    a, b, n = here.connect(), here.connect(), Peer(here.native)
+    a.ask("Grant", "soss", b.name, "/p", "", "", interface="org.bus1.Capability1")
+    assert samples(place, "bus_rights") == {("grant",): 1, ("handle",): 0}
+    (bridge,) = n.seed().values
+    fields = call_fields(DRIVER, DRIVER_PATH, "org.bus1.Native1", "Right")
+    n.send(bridge, build(CALL, 1, fields, "ssss", ("x.y", "", "", "")), [once(n.create(), 1)])
+    assert samples(place, "bus_rights") == {("grant",): 1, ("handle",): 1}
+    for each in (a, n):
+        each.close()
+    b.receive("RightLost")
+    here.until(lambda: here.server.hub.native == 0)
+    assert samples(place, "bus_rights") == {("grant",): 0, ("handle",): 0}
 
 
 def test_who_is_not_let_in(fresh: Running, place: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from bridge.cli.policy.files import configured, fragment, refusal, together
 from bridge.cli.policy.screen import Screen, print_json
+from bridge.transport.launch import StartError, native_place
 from policy.configuration import Bus, ConfigError, Configuration
 from policy.limits import Limits
 from policy.study.lint import lint
@@ -34,12 +35,14 @@ def all_remarks(files: Sequence[str], bus: Bus | None) -> list[Remark]:
     if bus or not files:
         try:
             whole = configured([], bus)
+            check_native(whole)
         except ConfigError as error:
             return [refusal(bus or "system", error)]
     own: set[str] = set()
     for path in files:
         try:
             more = fragment(path, bus, whole.limits if whole else Limits())
+            check_native(more)
         except ConfigError as error:
             broken.append(refusal(os.path.abspath(path), error))
             continue
@@ -51,6 +54,15 @@ def all_remarks(files: Sequence[str], bus: Bus | None) -> list[Remark]:
     if files:
         remarks = [each for each in remarks if each.origin.file in own]
     return broken + remarks
+
+
+def check_native(configuration: Configuration) -> None:
+    """Is the address for native programs, if there is one, such an address? Raises ConfigError."""
+    if configuration.native is not None:
+        try:
+            native_place(configuration.native)
+        except StartError as error:
+            raise ConfigError(str(error)) from None
 
 
 def record(remark: Remark) -> dict[str, Any]:
