@@ -1,5 +1,6 @@
 cimport cython
 
+from bridge.gateway.bounds cimport Bounds
 from bridge.gateway.crossing cimport letter
 from bridge.gateway.debts cimport Debt, Debts
 from bridge.gateway.face cimport Face
@@ -13,7 +14,6 @@ from bus1.node cimport Handle, Node
 from bus1.peer cimport Peer
 from bus1.queue cimport Queue
 from bus1.quota cimport Limits, User
-from bus1.seed cimport Seed
 from bus1.transaction cimport unicast
 
 @cython.final
@@ -29,12 +29,10 @@ cdef class Gateway:
     cdef readonly Node desk
     cdef readonly dict natives
     cdef readonly dict faces
-    cdef readonly dict bound
+    cdef readonly Bounds bounds
     cdef readonly dict ends
     cdef readonly object rights
     cdef readonly object own
-    @cython.locals(seed=Seed, nodes=frozenset, known=frozenset)
-    cpdef equip(self, Peer peer, Peer maker)
     @cython.locals(face=Face)
     cpdef Face face(self, unsigned long long number)
     cpdef Face face_of(self, Client client)
@@ -47,8 +45,6 @@ cdef class Gateway:
     cdef flush_faces(self, Py_ssize_t start)
     @cython.locals(node=Node, handles=list, face=Face, frame=Frame)
     cdef take(self, Message message)
-    @cython.locals(nodes=frozenset)
-    cdef check_bound(self, unsigned long long number, Node node)
     @cython.locals(frame=Frame)
     cdef tuple read(self, Message message, object right)
     @cython.locals(face=Face, caller=Client)

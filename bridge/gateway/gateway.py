@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from bridge.gateway.bounds import Bounds
 from bridge.gateway.crossing import letter
 from bridge.gateway.debts import Debt, Debts
 from bridge.gateway.face import Face
@@ -37,8 +38,8 @@ class Gateway:
     """One bus's. `natives` are the peers that may send, with their credentials, and `faces` those
     of them that have sent, both by the numbers of their peers. `bridge` is the node to which
     anything can be sent; the others of its nodes are of Rights, and `desk`, where all answers
-    come in. `bound` are the nodes to which a peer may send that another one has made, if not to
-    all. `ends` says what else ends with a node to which it holds a handle, by that handle's id."""
+    come in; `bounds` says who may send to them. `ends` says what else ends with a node to which it
+    holds a handle, by that handle's id."""
 
     def __init__(self, hub: Hub, router: Router, notices: Notices) -> None:
         self.hub = hub
@@ -54,7 +55,7 @@ class Gateway:
         self.desk: Node = self.peer.create(self.debts)
         self.natives: dict[int, tuple[Peer, Credentials]] = {}
         self.faces: dict[int, Face] = {}
-        self.bound: dict[int, frozenset[Node]] = {}
+        self.bounds = Bounds(self.bridge)
         self.ends: dict[int, Callable[[], None]] = {}
         self.rights = Rights(hub, self)
         self.own = Own(hub.gate)
@@ -69,22 +70,8 @@ class Gateway:
             seed = inline(b"", payer(self.hub.credentials), self.hub.credentials.pid or 0)
             peer.set_seed(seed, 0, None, 0, [self.entrance], self.peer)
         else:
-            self.bound[peer.number] = frozenset()
+            self.bounds.begin(peer, credentials.uid)
         self.natives[peer.number] = peer, credentials
-
-    def equip(self, peer: Peer, maker: Peer) -> None:
-        """A peer made by another has its seed: with the bridge in it, it may speak to the D-Bus in
-        its maker's name. No handle that it gets later lets it do so: those could be from anybody,
-        who would then pass for its maker's user."""
-        seed: Any = peer.kept
-        nodes = frozenset(seed.nodes())
-        known = self.bound.get(maker.number)
-        if known is not None:
-            nodes &= known
-        if self.bridge in nodes:
-            del self.bound[peer.number]
-        else:
-            self.bound[peer.number] = nodes
 
     def leave(self, peer: Peer) -> None:
         """It is about to end: it has no face any more. What it has sent before is still routed; and
@@ -93,7 +80,7 @@ class Gateway:
             each.flush()
         self.settle()
         self.natives.pop(peer.number, None)
-        self.bound.pop(peer.number, None)
+        self.bounds.end(peer)
         face = self.faces.pop(peer.number, None)
         if face is not None:
             face.close()
@@ -161,24 +148,13 @@ class Gateway:
             self.settle_debt(self.debts.pop(message.cookie), message)
             return
         try:
-            self.check_bound(message.tie, node)
+            self.bounds.check(message.tie, node)
             face, frame = self.read(message, node.tag)
         except Refused as refused:
             self.refuse(handles[0] if handles else None, refused)
             self.drop(handles)
             return
         face.send(frame, handles)
-
-    def check_bound(self, number: int, node: Node) -> None:
-        """May this peer send to that node? On a Right it may that was given to its own user first.
-        Raises Refused."""
-        nodes = self.bound.get(number)
-        if nodes is None or node in nodes:
-            return
-        right: Any = node.tag
-        _, credentials = self.natives[number]
-        if right is None or right.credentials.uid != credentials.uid:
-            raise Refused(ACCESS_DENIED, "Who made this peer has not given it that in its seed")
 
     def read(self, message: Message, right: Right | None) -> tuple[Face, Frame]:
         """Who sends what, and on a Right whether that is for this. Raises Refused."""

@@ -186,7 +186,7 @@ class Natives:
 
     def equip(self, session: Session, peer: Peer) -> None:
         """It may say to D-Bus programs what its maker lets it."""
-        self.gateway.equip(peer, session.peer)
+        self.gateway.bounds.equip(peer, session.peer)
 
     def settle(self) -> int:
         """Something may have come for D-Bus programs. The work is the session's to count."""

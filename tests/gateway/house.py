@@ -72,7 +72,7 @@ class Native:
         house.gateway.admit(self.peer, self.credentials, seeded)
         if maker is not None:
             self.peer.set_seed(None, 0, None, 0, list(gifts), maker.peer)
-            house.gateway.equip(self.peer, maker.peer)
+            house.gateway.bounds.equip(self.peer, maker.peer)
         house.natives.append(self)
         seed = self.peer.seed()
         self.bridge: Any = seed.handles[0] if seed is not None and seed.handles else None
@@ -261,7 +261,7 @@ class House(World):
             party.close()
         gateway = self.gateway
         assert (gateway.faces, gateway.natives, gateway.ends) == ({}, {}, {})
-        assert gateway.debts.table == {}
+        assert gateway.debts.table == gateway.bounds.table == {}
         assert not gateway.rights.counts
         assert list(gateway.peer.handles.values()) == [gateway.entrance]
         assert set(gateway.peer.nodes.values()) == {gateway.bridge, gateway.desk}
