@@ -4,6 +4,7 @@ from bridge.gateway.crossing cimport contents, enclosed
 from bridge.gateway.debts cimport Debt
 from bridge.routing.client cimport Client
 from bridge.routing.hub cimport Hub
+from bridge.routing.reader cimport Reader
 from bridge.routing.router cimport Router
 from bridge.wire.frame cimport Frame
 from bus1.message cimport Message
@@ -13,7 +14,7 @@ from bus1.queue cimport Queue
 from bus1.quota cimport Share, User
 
 @cython.final
-cdef class Face:
+cdef class Face(Reader):
     cdef readonly object gateway
     cdef readonly Hub hub
     cdef readonly Router router
@@ -30,8 +31,6 @@ cdef class Face:
     cpdef unsigned int next_serial(self) except 0
     cpdef Frame frame(self, Message message, str destination, unsigned int reply_serial)
     cpdef send(self, Frame frame, list handles)
-    @cython.locals(queue=Queue, message=Message)
-    cpdef flush(self)
     cdef hear(self, Message notice)
     @cython.locals(frame=Frame, share=Share)
     cdef take(self, Message message)

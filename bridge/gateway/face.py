@@ -11,6 +11,7 @@ from bridge.gateway.debts import Debt
 from bridge.routing.client import Client
 from bridge.routing.errors import INCONSISTENT_MESSAGE, LIMITS_EXCEEDED, UNKNOWN_METHOD, Refused
 from bridge.routing.notices import make_late, number_of
+from bridge.routing.reader import Reader
 from bridge.routing.refusals import full
 from bridge.wire.frame import BadMessage, Frame
 from bridge.wire.relay import relay
@@ -30,7 +31,7 @@ COPIED = 64
 MUTE = "{} is a native peer that has attached no node to be sent to"
 
 
-class Face:
+class Face(Reader):
     """`native` is the peer that it is the face of, `client` what it is on the D-Bus. `node` is the
     handle to what was attached, or None. `calls` are those that wait for an answer, by their
     serials, with the handle on which the native peer awaits it, or None; `gifts` are the handles

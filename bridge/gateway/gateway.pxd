@@ -7,6 +7,7 @@ from bridge.gateway.face cimport Face
 from bridge.routing.client cimport Client
 from bridge.routing.hub cimport Hub
 from bridge.routing.notices cimport Notices
+from bridge.routing.reader cimport Reader
 from bridge.routing.router cimport Router
 from bridge.wire.frame cimport Frame
 from bus1.message cimport Message
@@ -17,7 +18,7 @@ from bus1.quota cimport Limits, User
 from bus1.transaction cimport unicast
 
 @cython.final
-cdef class Gateway:
+cdef class Gateway(Reader):
     cdef readonly Hub hub
     cdef readonly Router router
     cdef readonly Notices notices
@@ -38,7 +39,6 @@ cdef class Gateway:
     cpdef Face face_of(self, Client client)
     @cython.locals(each=Face, face=Face)
     cpdef leave(self, Peer peer)
-    cpdef flush(self)
     @cython.locals(queue=Queue, message=Message)
     cpdef settle(self)
     @cython.locals(ready=list, queue=Queue, reader=Face)

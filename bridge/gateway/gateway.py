@@ -21,6 +21,7 @@ from bridge.routing.credentials import Credentials
 from bridge.routing.errors import ACCESS_DENIED, Refused
 from bridge.routing.hub import Hub, payer
 from bridge.routing.notices import Notices
+from bridge.routing.reader import Reader
 from bridge.routing.router import Router
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
@@ -34,7 +35,7 @@ from bus1.quota import User
 from bus1.transaction import unicast
 
 
-class Gateway:
+class Gateway(Reader):
     """One bus's. `natives` are the peers that may send, with their credentials, and `faces` those
     of them that have sent, both by the numbers of their peers. `bridge` is the node to which
     anything can be sent; the others of its nodes are of Rights, and `desk`, where all answers

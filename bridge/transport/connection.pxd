@@ -3,6 +3,7 @@ cimport cython
 from bridge.routing.client cimport Client
 from bridge.routing.hub cimport Hub
 from bridge.routing.notices cimport Notices
+from bridge.routing.reader cimport Reader
 from bridge.routing.router cimport Router
 from bridge.transport.socket cimport receive, send
 from bridge.wire.frame cimport Frame, Framer
@@ -13,7 +14,7 @@ from bus1.queue cimport Queue
 from bus1.quota cimport Account
 
 @cython.final
-cdef class Connection:
+cdef class Connection(Reader):
     cdef readonly int fd
     cdef readonly object server
     cdef readonly Client client
@@ -42,7 +43,6 @@ cdef class Connection:
     cdef end(self)
     cpdef begin(self, bytes data)
     cdef attend(self, bytes data)
-    cpdef flush(self)
     @cython.locals(account=Account)
     cdef bint may_wait(self) except -1
     cdef write_all(self)
@@ -52,5 +52,8 @@ cdef class Connection:
     cdef list batch(self)
     cdef bint hear(self, Message notice, Py_ssize_t place) except -1
 
-@cython.locals(queue=Queue, connection=Connection, monitors=list)
+@cython.locals(ready=list, queue=Queue, reader=Reader)
 cpdef flush_ready(Bus bus)
+@cython.locals(queue=Queue, reader=Reader, monitors=list)
+cdef flush_all(list queues)
+cdef bint is_monitors(Connection connection) except -1

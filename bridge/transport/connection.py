@@ -12,12 +12,14 @@ from bridge.routing.client import Client
 from bridge.routing.errors import Disconnect
 from bridge.routing.hub import NAMELESS, Hub
 from bridge.routing.notices import Notices
+from bridge.routing.reader import Reader
 from bridge.routing.router import Router
 from bridge.transport.socket import BATCH, Truncated, receive, send
 from bridge.wire.frame import BadMessage, Frame, Framer
 from bus1.bus import Bus
 from bus1.message import ONCE_DROPPED, Message
 from bus1.peer import Peer
+from bus1.queue import Queue
 
 if TYPE_CHECKING:
     from bridge.transport.server import Server
@@ -32,7 +34,7 @@ AT_ONCE = 4
 ENOUGH = 64 * 1024
 
 
-class Connection:
+class Connection(Reader):
     """A socket from the first message to its end. Its peer's queue is what is written.
 
     `offset` is how much of the first message in the queue the kernel has taken already;
@@ -299,18 +301,34 @@ class Connection:
 def flush_ready(bus: Bus) -> None:
     """Let everybody write for whom the last batch left something in the queue; monitors when all
     others, who may work on in the meantime, have what they wait for."""
-    while bus.ready:
-        monitors = []
-        for queue in bus.take_ready():
+    ready = bus.ready
+    while ready:
+        if len(ready) == 1:  # who was called, or gets the answer: nearly always
+            queue = ready[0]
+            del ready[:]
+            queue.woken = False
             reader: Any = queue.reader
-            if not isinstance(reader, Connection):
-                if reader is not None:  # a native program's, or the gateway's
-                    reader.flush()
-                continue
-            connection: Connection = reader
-            if connection.client.observing:
-                monitors.append(connection)
-            else:
-                connection.flush()
-        for connection in monitors:
-            connection.flush()
+            if reader is not None:
+                reader.flush()
+        else:
+            flush_all(bus.take_ready())
+
+
+def flush_all(queues: list[Queue]) -> None:
+    """Several of them at once."""
+    monitors = []
+    for queue in queues:
+        reader: Any = queue.reader
+        if reader is None:  # it was closed meanwhile
+            continue
+        if isinstance(reader, Connection) and is_monitors(reader):
+            monitors.append(reader)
+        else:
+            reader.flush()
+    for reader in monitors:
+        reader.flush()
+
+
+def is_monitors(connection: Connection) -> bool:
+    """Does it only look on?"""
+    return connection.client.observing

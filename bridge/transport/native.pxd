@@ -1,18 +1,18 @@
 cimport cython
 
 from bridge.routing.hub cimport Hub
+from bridge.routing.reader cimport Reader
 from bridge.transport.connection cimport flush_ready
 from bus1.native.packet cimport Packet
 from bus1.native.session cimport Session
 from bus1.native.socket cimport receive, send
 from bus1.peer cimport Peer
-from bus1.queue cimport Queue
 
 cdef long long TURN, EACH
 cdef int READS, PROBE
 
 @cython.final
-cdef class NativeConnection:
+cdef class NativeConnection(Reader):
     cdef readonly int fd
     cdef readonly object natives
     cdef readonly object server
@@ -36,12 +36,9 @@ cdef class NativeConnection:
     cdef attend(self)
     @cython.locals(packet=Packet, session=Session, hub=Hub, enough=cython.longlong, count=cython.int, done=cython.longlong, more=cython.bint)
     cdef read(self)
-    @cython.locals(ready=list, queue=Queue, connection=NativeConnection)
-    cdef flush_one(self)
     cdef wait_for_turn(self)
     cdef bint make_room(self) except -1
     cdef end(self)
-    cpdef flush(self)
     @cython.locals(packet=Packet, size=cython.Py_ssize_t, taken=cython.bint)
     cdef bint write(self) except -1
     cdef deafen(self)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridge.routing.credentials import Credentials
 from bridge.routing.hub import Hub
+from bridge.routing.reader import Reader
 from bridge.transport.connection import flush_ready
 from bus1.native.packet import Broken, Packet
 from bus1.native.session import Session
@@ -38,7 +39,7 @@ NOTICES = 16384
 OWED = 64 * 1024
 
 
-class NativeConnection:
+class NativeConnection(Reader):
     """A socket from the WELCOME to its end, and the reader of its peer's queue.
 
     `blocked` says that the kernel takes no more for now; `kept` is what it did not take. `deaf`
@@ -115,8 +116,7 @@ class NativeConnection:
             self.server.drop(self, None)  # it is gone, as by ECONNRESET
         except Exception:
             self.server.blame_self(self)
-        self.flush_one()  # first: whoever got something can go on meanwhile
-        flush_ready(self.hub.bus)
+        flush_ready(self.hub.bus)  # first: whoever got something can go on meanwhile
         if self.session.owes or self.ending:
             self.flush()
             flush_ready(self.hub.bus)
@@ -161,20 +161,6 @@ class NativeConnection:
                 break
         if self.rest is not None:
             self.wait_for_turn()
-
-    def flush_one(self) -> None:
-        """What `flush_ready` does, if only one native program has got something. That is who was
-        called, or gets the answer, and the shorter way is a twentieth of what either costs us."""
-        ready = self.hub.bus.ready
-        if len(ready) != 1:
-            return
-        queue = ready[0]
-        reader = queue.reader
-        if isinstance(reader, NativeConnection):
-            del ready[:]
-            queue.woken = False
-            connection: NativeConnection = reader
-            connection.flush()
 
     def wait_for_turn(self) -> None:
         """There is more to do, of which nobody will tell."""

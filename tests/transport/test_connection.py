@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import socket
 import struct
 import threading
@@ -325,6 +326,25 @@ def test_a_client_that_does_not_read_delays_nobody(
     a.write(signal(None, 999))
     assert stuck.next().args[0] == 999
     assert stuck.is_open()
+
+
+def test_who_only_looks_on_is_written_to_when_others_have_what_they_wait_for(
+    here: Running, a: Client, b: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the monitor is shown the message before its receiver gets it."""
+    monitor = here.connect()
+    monitor.ask("BecomeMonitor", "asu", [], 0, interface="org.freedesktop.DBus.Monitoring")
+    others_have: list[bool] = []
+
+    def begin_moment(_connection: object) -> None:
+        others_have.append(bool(select.select([b.sock], [], [], 0)[0]))
+
+    b.take()
+    time.sleep(0.1)  # the moment of what the monitor has seen so far is over
+    monkeypatch.setattr(here.server, "collect", begin_moment)
+    a.sock.sendall(signal(b.name, 1))
+    here.until(lambda: others_have != [])
+    assert others_have == [True]
 
 
 def test_a_unicast_to_who_does_not_read_is_refused(make: Make) -> None:

@@ -1,0 +1,2 @@
+cdef class Reader:
+    cpdef flush(self)
