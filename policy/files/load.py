@@ -33,9 +33,9 @@ def standard(bus: Bus) -> Configuration:
     """The bus that --session or --system means. Raises ConfigError, OSError.
 
     What the reference would read and this bus adds (conf/bus1.conf), or this program's own text
-    of it where the reference is not installed; for a session the right to delegate; and then the
-    administrator's /etc/bus1/session.toml, or system.toml, and all files of /etc/bus1/policy.d. One
-    that is broken there is left out, as in all directories.
+    of it where the reference is not installed; for a session the right to delegate; and then what
+    the administrator says in /etc/bus1: session.toml, or system.toml, and all files of session.d,
+    or system.d, and of policy.d. One that is broken there is left out, as in all directories.
     """
     path = os.path.join(REFERENCE, f"{bus}.conf")
     installed = os.path.exists(path)
@@ -46,8 +46,8 @@ def standard(bus: Bus) -> Configuration:
     if bus == "session":
         draft.policy.append(DELEGATION)
     add(draft, os.path.join(OWN, f"{bus}.toml"))
-    policies = os.path.join(OWN, "policy.d")
-    draft.include_directory(policies, Origin(policies))
+    for directory in (os.path.join(OWN, name) for name in (f"{bus}.d", "policy.d")):
+        draft.include_directory(directory, Origin(directory))
     draft.directories += [OWN, REFERENCE]
     return draft.finish()
 

@@ -54,18 +54,21 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_files_are_read_in_their_order_and_the_last_word_counts(machine: Machine) -> None:
     machine.write("reference/session.conf", REFERENCE)
     machine.write("own/session.toml", 'listen = ["own"]\nuser = "own"\nlimits.auth_timeout = 7')
+    machine.write("own/session.d/30.conf", "<busconfig><listen>30</listen></busconfig>")
     machine.write("own/policy.d/20.toml", 'listen = ["20"]\nuser = "20"')
     machine.write("own/policy.d/10.conf", "<busconfig><user>10</user></busconfig>")
     machine.write("own/system.toml", "broken")
+    machine.write("own/system.d/40.toml", 'user = "40"')
     found = load.standard("session")
     assert machine.names(found) == [
         "reference/session.conf",
         "bus1.conf",
         "own/session.toml",
+        "own/session.d/30.conf",
         "own/policy.d/10.conf",
         "own/policy.d/20.toml",
     ]
-    assert found.listen == ("unix:path=/r", "own", "20")
+    assert found.listen == ("unix:path=/r", "own", "30", "20")
     assert (found.user, found.limits.auth_timeout) == ("20", 7)
 
 
@@ -109,7 +112,8 @@ def test_a_session_may_delegate_until_its_administrator_says_otherwise(machine: 
 def test_one_file_more_would_count_in_these_directories(machine: Machine) -> None:
     machine.write("reference/session.conf", REFERENCE)
     found = set(load.standard("session").directories)
-    assert {str(machine.own), str(machine.own / "policy.d"), str(machine.reference)} <= found
+    folders = [machine.own / name for name in ("session.d", "policy.d")]
+    assert {str(each) for each in (machine.own, *folders, machine.reference)} <= found
 
 
 @pytest.mark.parametrize("bus", ["session", "system"])

@@ -12,10 +12,12 @@ USER: Final = "messagebus"  # whom the system bus becomes (conf/system.conf)
 GIVEN: Final = "usr/lib/dbus-1.0/dbus-daemon-launch-helper"  # where the same file looks for one
 OURS: Final = "usr/local/lib/bus1/launch-helper"
 RUN: Final = "etc/bus1/launch-helper"  # by the trampoline (bridge/cli/trampoline.c)
-SAID: Final = "etc/bus1/policy.d/launch-helper.toml"
-TEXT: Final = f"""# Of `bus1 install --system`: starts services that are no units, as their users.
-bus = "system"
-service_helper = "/{OURS}"
+SAID: Final = "etc/bus1/system.d/launch-helper.conf"
+# In XML: to read TOML for one line would make each start of the bus take twice as long.
+TEXT: Final = f"""<!-- Of `bus1 install`: starts services that are no units, as their users. -->
+<busconfig>
+  <servicehelper>/{OURS}</servicehelper>
+</busconfig>
 """
 MODE: Final = 0o4754  # for the bus alone, as dbus-daemon's
 
