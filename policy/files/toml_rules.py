@@ -33,7 +33,8 @@ Fds = Annotated[int, Field(ge=0, le=MOST_FDS)]
 class Table(BaseModel):
     """A table of the file: no types but those asked for, no keys but those known."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    # Only what is read is made ready for it, once, and not each table by itself before.
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 def number_or_name(value: object) -> object:
