@@ -52,7 +52,7 @@ CORE = [
 OUTSIDE: dict[str, set[str]] = {
     "policy.files": {"pydantic"},
     "bridge.client": {"dbus_fast"},
-    "bridge.transport": {"uvloop", "inotify_simple", "prometheus_client"},
+    "bridge.transport": {"uvloop", "prometheus_client"},
     "bridge.cli": {"typer", "rich", "dbus_fast", "uvloop"},
 }
 

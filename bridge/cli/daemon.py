@@ -157,9 +157,6 @@ def run_here_or_in_background(
 def import_the_rest() -> None:
     """What else is imported only when it is needed: some installations are for root's eyes, and
     a bus that has become somebody else cannot read them any more."""
-    from bridge.transport.watch import prepare
-
-    prepare()
     program_version()
     for name in LATE:
         import_module(name)

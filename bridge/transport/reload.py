@@ -209,7 +209,7 @@ class Reloader:
         """The thread has ended: listen to what the files do; go on if somebody waits."""
         self.thread = None
         if self.watched is None:
-            self.watched = self.watch.fileno()
+            self.watched = self.watch.fd
             if self.watched is not None:
                 self.loop.add_reader(self.watched, self.look)
         if stale:

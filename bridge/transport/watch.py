@@ -5,10 +5,11 @@ It knows no event loop, and may be told in any thread what to watch.
 
 import errno
 import logging
-from collections.abc import Iterable
+import os
 from contextlib import suppress
-from typing import Any, Final, final
+from typing import Final, final
 
+from bridge.transport import inotify
 from bridge.transport.files import ENDINGS, Places
 
 # inotify(7)
@@ -27,10 +28,11 @@ log = logging.getLogger("bus1.watch")
 @final
 class Watch:
     """Directories of the kernel's interest. Without any, if the kernel has no room for one
-    more watch: then the bus runs on, and who changes its files must tell it."""
+    more watch: then the bus runs on, and who changes its files must tell it. `fd` is readable when
+    something has happened; there is none before the first directory."""
 
     def __init__(self) -> None:
-        self.inotify: Any = None
+        self.fd: int | None = None
         self.names: dict[int, set[str]] = {}  # by the kernel's number of a directory
         self.lacks = False
 
@@ -38,9 +40,10 @@ class Watch:
         """Watch these directories from now on, and no others."""
         before, names = set(self.names), dict[int, set[str]]()
         try:
-            self.begin()
+            if self.fd is None:
+                self.fd = inotify.begin()
             for directory, wanted in places.items():
-                number = self.add(directory)
+                number = add(self.fd, directory)
                 if number is not None:  # one directory can have several paths
                     names[number] = names.get(number, set()) | wanted
             self.lacks = False
@@ -50,38 +53,15 @@ class Watch:
             self.lacks = True
         self.names = names
         for number in before - names.keys():
-            with suppress(OSError):  # it is gone, and the kernel has forgotten it
-                self.inotify.rm_watch(number)
-
-    def begin(self) -> None:
-        """Ask the kernel for the means, once. Raises OSError."""
-        if self.inotify is None:
-            self.inotify = prepare().INotify(nonblocking=True)
-
-    def add(self, directory: str) -> int | None:
-        """The kernel's number of a directory that it watches now. Raises OSError."""
-        try:
-            return int(self.inotify.add_watch(directory, IN_IT | ITSELF | ONLYDIR))
-        except OSError as error:
-            if error.errno in UNSEEN:
-                return None
-            raise
-
-    def fileno(self) -> int | None:
-        """What is readable when something has happened."""
-        return None if self.inotify is None else int(self.inotify.fileno())
+            if self.fd is not None:
+                with suppress(OSError):  # it is gone, and the kernel has forgotten it
+                    inotify.drop(self.fd, number)
 
     def happened(self) -> bool:
         """Read what has happened: did anything that matters?"""
-        return any(self.matters(*event) for event in self.events())
+        return self.fd is not None and any(self.matters(*each) for each in inotify.read(self.fd))
 
-    def events(self) -> Iterable[tuple[int, int, int, str]]:
-        try:
-            return list(self.inotify.read(timeout=0))
-        except BlockingIOError:
-            return []
-
-    def matters(self, number: int, mask: int, _cookie: int, name: str) -> bool:
+    def matters(self, number: int, mask: int, name: str) -> bool:
         """Does it matter, that this has happened to that name in the directory of this number?"""
         if mask & OVERFLOW:
             return True
@@ -93,18 +73,17 @@ class Watch:
 
     def close(self) -> None:
         """Watch no more."""
-        if self.inotify is not None:
-            self.inotify.close()
-            self.inotify = None
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
         self.names = {}
 
 
-def prepare() -> Any:
-    """The kernel's interface. It is slow to import, so not before clients are served."""
-    import ctypes
-
-    import inotify_simple
-
-    # To find the C library it would run other programs; it is in this process already.
-    inotify_simple._libc = inotify_simple._libc or ctypes.CDLL(None, use_errno=True)
-    return inotify_simple
+def add(fd: int, directory: str) -> int | None:
+    """The kernel's number of a directory that it watches now. Raises OSError."""
+    try:
+        return inotify.add(fd, os.fsencode(directory), IN_IT | ITSELF | ONLYDIR)
+    except OSError as error:
+        if error.errno in UNSEEN:
+            return None
+        raise

@@ -6,10 +6,10 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from bridge.transport import inotify
 from bridge.transport.files import ANY_FILE, ANY_SERVICE
 from bridge.transport.watch import OVERFLOW, Watch
 
@@ -122,32 +122,30 @@ def test_a_directory_that_is_another_now(watch: Watch, place: Path) -> None:
 
 def test_more_than_fits_is_something(watch: Watch, place: Path) -> None:
     watch.follow({str(place): {"a"}})
-    assert watch.matters(-1, OVERFLOW, 0, "")
-    assert not watch.matters(99, 0x8000, 0, "")
+    assert watch.matters(-1, OVERFLOW, "")
+    assert not watch.matters(99, 0x8000, "")
 
 
 def test_the_kernel_has_no_room(
     watch: Watch, place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is said once, what is watched stays so, and it is tried again."""
-    import inotify_simple
+    real = inotify.add
 
-    real = inotify_simple.INotify.add_watch
-
-    def full(self: Any, path: str, mask: int) -> int:
-        if path != str(place):
+    def full(fd: int, path: bytes, mask: int) -> int:
+        if path != os.fsencode(place):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return int(real(self, path, mask))
+        return real(fd, path, mask)
 
     places = {str(place): {"a"}, str(place / "below"): {"b"}}
-    monkeypatch.setattr(inotify_simple.INotify, "add_watch", full)
+    monkeypatch.setattr(inotify, "add", full)
     for _ in range(3):
         watch.follow(places)
     said = "Changes of files are not seen before a reload: No space left on device"
     assert [record.getMessage() for record in caplog.records] == [said]
     (place / "a").touch()
     assert watch.happened()
-    monkeypatch.setattr(inotify_simple.INotify, "add_watch", real)
+    monkeypatch.setattr(inotify, "add", real)
     watch.follow(places)
     (place / "below/b").touch()
     assert watch.happened()
@@ -156,15 +154,13 @@ def test_the_kernel_has_no_room(
 def test_the_kernel_has_no_means_at_all(
     watch: Watch, place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import inotify_simple
-
-    def none(**_: object) -> None:
+    def none() -> int:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     with monkeypatch.context() as patch:
-        patch.setattr(inotify_simple, "INotify", none)
+        patch.setattr(inotify, "begin", none)
         watch.follow({str(place): {"a"}})
-    assert watch.fileno() is None
+    assert watch.fd is None
     assert len(caplog.records) == 1
     watch.follow({str(place): {"a"}})
-    assert watch.fileno() is not None
+    assert watch.fd is not None
