@@ -4,7 +4,6 @@ It decides nothing about messages: connections read and write, the router routes
 """
 
 import asyncio
-import gc
 import logging
 import os
 from typing import TYPE_CHECKING, Any, Final, final
@@ -97,11 +96,7 @@ class Server:
     # ------------------------------------------------------------ beginning and end
 
     def start(self) -> None:
-        """Begin to accept. Garbage collection then leaves out what is here already, and runs
-        seldom: what a bus makes and drops all day is in no cycles."""
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 20)
+        """Begin to accept."""
         if self.settings.metrics:
             self.count()
         self.door.open()
