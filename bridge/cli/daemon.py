@@ -8,9 +8,7 @@ import signal
 import sys
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from types import FrameType
-from typing import Final
 
 from bridge.cli.choosing import (
     check_mechanisms,
@@ -39,17 +37,6 @@ from bridge.transport.process import (
 )
 from bridge.transport.settings import Settings
 from bridge.transport.user import User, become, find_user
-
-# For the first reload, the first question to org.bus1.Policy1 and to org.bus1.Status1, the first
-# grant that is refused, the first file in each form.
-LATE: Final = (
-    "bridge.transport.changes",
-    "bridge.driver.question",
-    "bridge.driver.state",
-    "policy.report",
-    "policy.files.busconfig",
-    "policy.files.toml_form",
-)
 
 
 def main() -> int:
@@ -144,7 +131,9 @@ def run_here_or_in_background(
         from bridge.transport.serving import run
 
         if user is not None:
-            import_the_rest()
+            from bridge.cli.late import import_what_is_hidden
+
+            import_what_is_hidden()
             become(user, keep_audit=settings.mediator is not None)
         listeners = [listener for each in listening for listener in each]
         settings = replace(settings, address=address_of(listening))
@@ -152,14 +141,6 @@ def run_here_or_in_background(
     finally:
         if pid_file is not None:
             remove_pid_file(pid_file)
-
-
-def import_the_rest() -> None:
-    """What else is imported only when it is needed: some installations are for root's eyes, and
-    a bus that has become somebody else cannot read them any more."""
-    program_version()
-    for name in LATE:
-        import_module(name)
 
 
 def address_of(listening: list[list[Listener]]) -> str:
