@@ -31,7 +31,11 @@ def start_of(found: Found) -> float:
     return (int(stamps[entered]) - int(stamps[begun])) / 1e6
 
 
-def memory_of(found: Found) -> float:
+def memory_of(found: Found, kind: str) -> float:
+    return int(found["bus at the end"]["process"]["memory"][kind]) / 1e3
+
+
+def highest_of(found: Found) -> float:
     return int(found["bus at the end"]["status"]["VmHWM"][0]) / 1e3
 
 
@@ -43,8 +47,11 @@ ROWS: Mapping[str, Callable[[Found], Any]] = {
     "systemd says": lambda found: found["settled"]["state"],
     "boot, seconds": lambda found: f"{found['settled']['boot']:.2f}",
     "start of the bus, seconds": lambda found: f"{start_of(found):.2f}",
-    "its CPU at the end, seconds": lambda found: f"{cpu_of(found):.2f}",
-    "its memory, MB": lambda found: f"{memory_of(found):.0f}",
+    "CPU at the end, seconds": lambda found: f"{found['bus at the end']['process']['seconds']:.2f}",
+    "with what it started": lambda found: f"{cpu_of(found):.2f}",
+    "memory at the end, MB": lambda found: f"{memory_of(found, 'Rss'):.1f}",
+    "of it, nobody else's": lambda found: f"{memory_of(found, 'Anonymous'):.1f}",
+    "the most it ever had": lambda found: f"{highest_of(found):.1f}",
     "service file seen, seconds": lambda found: found["late"]["seen"],
     "answers": lambda found: sum(len(found[f"answers of {who}"]) for who in PEOPLE),
     "names": lambda found: len(found["names"]),

@@ -26,6 +26,9 @@ HELPER = "usr/lib/dbus-1.0/dbus-daemon-launch-helper"
 PLACE = "usr/local/lib/boot"  # of what goes on inside
 UNITS = "etc/systemd/system"
 SECONDS = 200.0  # a boot that takes longer hangs
+# Libraries of what the bus imports when somebody asks for it; here nobody does, for example by a
+# file in TOML.
+NEEDLESS = ("pydantic_core", "_ctypes")
 # Where an installation writes.
 OWNED = ("etc/systemd", "etc/bus1", "usr/local/lib/bus1", "var/lib/bus1")
 INSTALL = (f"{BUS1} install --system", f"{BUS1} install --session", "systemctl daemon-reload")
@@ -101,6 +104,7 @@ def visited(base: Path, wheel: Path, place: Path, machines: ExitStack) -> list[s
     again = visit(reference, brief=True)
     return [
         *differences(theirs, found),
+        *(f"the bus has imported {name}" for name in needless(found)),
         *in_the_journal(
             entries(theirs["journal"]), entries(found["journal"]), theirs["failed"]["root"]
         ),
@@ -171,6 +175,12 @@ def ended(found: Found) -> list[str]:
     if PROGRAM not in command:
         bad.append(f"the bus is {' '.join(command)}")
     return bad
+
+
+def needless(found: Found) -> list[str]:
+    """What the bus has imported, and nobody asked for."""
+    libraries = found["bus at the end"]["process"]["libraries"]
+    return [name for name in libraries if name.startswith(NEEDLESS)]
 
 
 def done(found: Found) -> list[dict[str, Any]]:

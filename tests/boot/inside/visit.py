@@ -8,6 +8,7 @@ which commands are run at its end (to install or to remove a bus).
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import time
@@ -122,7 +123,20 @@ def bus() -> dict[str, Any]:
         "shown": shown,
         "command": words,
         "status": {key: value.split() for key, value in lines if key in STATUS},
+        "process": process_of(process),
         "doctor": run("/opt/bus1/bin/bus1", "doctor", "--system", "--json"),
+    }
+
+
+def process_of(process: Path) -> dict[str, Any]:
+    """What it has used by itself, without the services that it started; and its libraries."""
+    ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+    memory = [line.split() for line in (process / "smaps_rollup").read_text().splitlines()[1:]]
+    maps = [line.split(maxsplit=5)[5:] for line in (process / "maps").read_text().splitlines()]
+    return {
+        "seconds": sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"),
+        "memory": {words[0].rstrip(":"): int(words[1]) for words in memory},
+        "libraries": sorted({Path(path).name for (path,) in filter(None, maps) if ".so" in path}),
     }
 
 
