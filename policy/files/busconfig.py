@@ -55,6 +55,10 @@ class Reader:
         except expat.ExpatError as error:
             place = self.draft.origin(error.lineno)
             raise ConfigError(f"{place}: {expat.ErrorString(error.code)}") from None
+        finally:
+            # It holds this reader, too, and so all that was read, until garbage is collected: in a
+            # bus that is after many reloads.
+            del self.parser
 
     def wrong(self, what: str) -> ConfigError:
         return ConfigError(f"{self.draft.origin(self.parser.CurrentLineNumber)}: {what}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -186,3 +188,21 @@ def test_the_session_bus_loads_without_what_it_does_not_need() -> None:
     root = str(Path(__file__).parents[2])
     run = [sys.executable, "-I", "-c", code, root]
     assert subprocess.check_output(run, text=True, timeout=60).strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["a.conf", "a.toml", "broken.conf", "broken.toml"])
+def test_nothing_that_was_read_waits_for_the_garbage_collector(tmp_path: Path, name: str) -> None:
+    """It seldom runs in a bus: whoever reloads often would fill the memory."""
+    (tmp_path / "a.conf").write_text(REFERENCE)
+    (tmp_path / "a.toml").write_text('listen = ["a"]\ninclude = ["a.conf"]')
+    (tmp_path / "broken.conf").write_text("<busconfig><policy><allow own='a'/>")
+    (tmp_path / "broken.toml").write_text('listen = "a"')
+
+    def read() -> None:
+        with suppress(ConfigError):
+            load.load(str(tmp_path / name))
+
+    read()  # what is made once and for all
+    gc.collect()
+    read()
+    assert gc.collect() == 0
