@@ -14,7 +14,7 @@ give handles, or want the native message, are for native peers only.
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar, get_args, get_type_hints
 
 from dbus_fast import DBusError, ErrorType, NameFlag, RequestNameReply, is_interface_name_valid
 from dbus_fast.service import ServiceInterface, dbus_method
@@ -51,13 +51,19 @@ async def serve(
     service: Service, dbus: DBus, name: str, path: str, interface: OnDBus | None = None
 ) -> Node:
     """Own the name, and answer under it in both worlds as long as somebody refers to the node that
-    this returns. `interface`: the D-Bus side, if it has more than the methods."""
-    node = await service.export(dbus.bus.peer)
-    dbus.export(path, interface or on_dbus(type(service), name)(service))
-    reply = await dbus.own(name, NameFlag.DO_NOT_QUEUE)
-    if reply not in {RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER}:
-        raise DBusError(ErrorType.ADDRESS_IN_USE, f"{name} has another owner")
-    await dbus.offer(name, node)
+    this returns. `interface`: the D-Bus side, if it has more than the methods. Raises DBusError,
+    ConnectionError, ValueError if there is such an interface at the path; nothing is shown then."""
+    face = interface or on_dbus(type(service), name)(service)
+    dbus.export(path, face)
+    try:
+        node = await service.export(dbus.bus.peer)
+        reply = await dbus.own(name, NameFlag.DO_NOT_QUEUE)
+        if reply not in {RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER}:
+            raise DBusError(ErrorType.ADDRESS_IN_USE, f"{name} has another owner")
+        await dbus.offer(name, node)
+    except BaseException:
+        dbus.unexport(path, face)
+        raise
     return node
 
 
@@ -68,9 +74,14 @@ def member_of(name: str) -> str:
 
 def is_native_only(method: Method) -> bool:
     hints = get_type_hints(method.function).values()
-    return method.wants_message or any(
-        isinstance(hint, type) and issubclass(hint, NATIVE_ONLY) for hint in hints
-    )
+    return method.wants_message or any(map(has_native, hints))
+
+
+def has_native(hint: Any) -> bool:
+    """Are there handles in it?"""
+    if isinstance(hint, type) and issubclass(hint, NATIVE_ONLY):
+        return True
+    return any(map(has_native, get_args(hint)))
 
 
 def exported(member: str, method: Method) -> Callable[..., None]:

@@ -14,6 +14,7 @@ from dbus_fast import (
     NameFlag,
     ReleaseNameReply,
     RequestNameReply,
+    assert_object_path_valid,
     introspection,
 )
 from dbus_fast.aio import ProxyObject
@@ -34,7 +35,7 @@ class DBus:
 
     def __init__(self, line: Line) -> None:
         self.bus = line
-        self.names: set[str] = set()  # that it has asked for
+        self.names: set[str] = set()  # that it owns, or waits for
         self.subscriptions = Subscriptions(line)
 
     @classmethod
@@ -56,7 +57,8 @@ class DBus:
     async def own(self, name: str, flags: NameFlag = NameFlag.NONE) -> RequestNameReply:
         """Ask for a name; the reply says whether we have it, or wait for it."""
         reply = await self.bus.request_name(name, flags)
-        self.names.add(name)
+        if reply is not RequestNameReply.EXISTS:
+            self.names.add(name)
         return reply
 
     async def disown(self, name: str) -> ReleaseNameReply:
@@ -78,6 +80,12 @@ class DBus:
     def unexport(self, path: str, interface: ServiceInterface | str | None = None) -> None:
         """This interface is gone from the path; or all of them."""
         self.bus.unexport(path, interface)
+
+    def manage(self, path: str) -> None:
+        """This object tells which others come and go below it, from now on (ObjectManager): that is
+        where clients listen. Without one, each object tells it of itself."""
+        assert_object_path_valid(path)
+        self.bus.managers.paths.add(path)
 
     # Others.
 
@@ -139,11 +147,13 @@ class DBus:
     async def close(self) -> None:
         """Give up the names and the subscriptions, and what is exported. Nothing comes any more;
         the unique name lasts as long as the peer."""
-        with contextlib.suppress(ConnectionError, DBusError):
+        with contextlib.suppress(ConnectionError):
             for name in list(self.names):
-                await self.disown(name)
+                with contextlib.suppress(DBusError):  # the others are given up all the same
+                    await self.disown(name)
             for each in list(self.subscriptions.all):
-                await each.cancel()
+                with contextlib.suppress(DBusError):
+                    await each.cancel()
         self.bus.disconnect()
 
     async def __aenter__(self) -> Self:

@@ -3,7 +3,8 @@ and little of what they say.
 
 A program written for dbus-fast's MessageBus finds all of its methods here. What is replaced is
 private to dbus-fast: what goes out (`send`, `_call`), what comes in (`_process_message`), the end
-(`_finalize`), and who takes the descriptors of a call (`_make_method_handler`).
+(`_finalize`), who takes the descriptors of a call (`_make_method_handler`), and which object tells
+that others come and go (`_emit_interface_added`, `_emit_interface_removed`).
 """
 
 import asyncio
@@ -11,7 +12,6 @@ import io
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import count
 from typing import Final, final
 
 from dbus_fast import DBusError, Message, MessageFlag, MessageType
@@ -20,8 +20,9 @@ from dbus_fast.message_bus import BaseMessageBus
 from dbus_fast.service import ServiceInterface, _Method
 
 from bridge.client.calls import Answer, ask, error_of, good, read, wants_reply
+from bridge.client.managers import Managers
 from bridge.client.marshalling import Malformed, from_bytes, to_bytes
-from bridge.client.takers import give, has_setter, referenced, wants
+from bridge.client.takers import give, hand_over, is_handled, is_set, referenced
 from bus1.client import Fd, Handle, Node, Peer
 from bus1.client import Message as Native
 from bus1.client.pending import Quiet, Waiting
@@ -31,7 +32,6 @@ from bus1.native.words import DATA, QUIET
 DRIVER: Final = "org.freedesktop.DBus"
 DRIVER_PATH: Final = "/org/freedesktop/DBus"
 NATIVE: Final = "org.bus1.Native1"
-PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 
 log = logging.getLogger("bridge.client")
 
@@ -49,18 +49,23 @@ class Line(MessageBus):
         self.bridge = bridge
         self.inbox: Node | None = None
         self.answers: dict[int, Handle] = {}  # of calls that are not answered yet
-        self.numbers = count(1)
         self.watchers: list[Callable[[Message], bool]] = []
+        self.managers = Managers(self.announce)
         self.taken = False  # a method has got the descriptors of the call at hand
         self.watching: asyncio.Task[None] | None = None
         self.sent = self._loop.create_future()  # what was sent when there was room
         self.sent.set_result(None)
+        self.crowd: asyncio.Future[None] = self.sent  # done when there is room again
 
     async def connect(self) -> "Line":
         """Get a unique name: from now on what is for it comes here. Raises as `call` does."""
         self.inbox = await self.peer.create()
         self.inbox.on_message = self.arrived
-        answer = await self.driver("Attach", interface=NATIVE, carry=[self.inbox])
+        try:
+            answer = await self.driver("Attach", interface=NATIVE, carry=[self.inbox])
+        except BaseException:
+            self.inbox.release()
+            raise
         self.unique_name = str(answer.message.body[0])
         self.watching = asyncio.create_task(self.watch())
         return self
@@ -120,10 +125,21 @@ class Line(MessageBus):
         self.peer.link.send([self.bridge], payload, (), fds, quiet, QUIET)
         self.peer.push()
 
+    def announce(self, msg: Message) -> None:
+        if not self._disconnected:
+            self.send(msg)
+
+    def next_serial(self) -> int:
+        """Of 32 bits: a service may answer more calls than that."""
+        self._serial = self._serial % (2**32 - 1) + 1
+        return int(self._serial)
+
     def room(self) -> asyncio.Future[None]:
-        if self.peer.link.outbox.crowded():
-            return asyncio.ensure_future(self.peer.room())
-        return self.sent
+        if not self.peer.link.outbox.crowded():
+            return self.sent
+        if self.crowd.done():
+            self.crowd = asyncio.ensure_future(self.peer.room())
+        return asyncio.shield(self.crowd)  # one waits for all; each may stop waiting
 
     def _call(self, msg: Message, callback: Callback | None) -> None:
         """For those in dbus-fast who cannot wait: what they say next must come after this."""
@@ -144,7 +160,9 @@ class Line(MessageBus):
         except (DBusError, ConnectionError) as error:
             callback(None, error)
         else:
-            callback(answer.message if callback != self.unasked else answer.keep(), None)
+            if callback == self.unasked:
+                hand_over(self._user_message_handlers, answer.message, answer.fds)
+            callback(answer.message, None)
 
     def unasked(self, reply: Message | None, error: Exception | None) -> None:
         """The answer to a call that was only sent: for those who handle all messages."""
@@ -169,38 +187,29 @@ class Line(MessageBus):
 
     def signalled(self, message: Message, fds: Sequence[Fd]) -> None:
         takers = [watcher for watcher in self.watchers if watcher(message)]
-        if fds:
-            give(fds, range(len(fds)) if takers or self.handled(message) else ())
+        if takers:
+            give(fds, range(len(fds)))
+        else:
+            hand_over(self._user_message_handlers, message, fds)
         self._process_message(message)
 
     def called(self, message: Message, native: Native) -> None:
         """Its serial here is a number of our own, by which the answer finds its handle."""
         if native.handles and native.handles[0] is not None:
-            message.serial = next(self.numbers)
+            message.serial = self.next_serial()
             self.answers[message.serial] = native.handles[0]
         else:
             message.flags |= MessageFlag.NO_REPLY_EXPECTED
         if not native.fds:
             self._process_message(message)
             return
-        handled = self.handled(message)
-        self.taken = self.sets(message)
+        handled = is_handled(self._user_message_handlers, message)
+        self.taken = is_set(self._path_exports, message)
         try:
             self._process_message(message)
         finally:  # a method that has failed may have closed its own
             keep = referenced(message) if self.taken else ()
             give(native.fds, range(len(native.fds)) if handled else keep)
-
-    def handled(self, message: Message) -> bool:
-        """Whether one of the program's own message handlers may want this one."""
-        return any(wants(each, message) for each in self._user_message_handlers)
-
-    def sets(self, message: Message) -> bool:
-        """Whether it is for the setter of a property, which takes what it gets."""
-        if message.interface != PROPERTIES or message.signature != "ssv":
-            return False
-        exported = self._path_exports.get(str(message.path), {}).get(message.body[0])
-        return exported is not None and has_setter(exported.introspect(), *message.body[1:])
 
     def _make_method_handler(
         self, interface: ServiceInterface, method: _Method
@@ -212,6 +221,12 @@ class Line(MessageBus):
             handler(message, send_reply)
 
         return handle
+
+    def _emit_interface_added(self, path: str, interface: ServiceInterface) -> None:
+        self.managers.added(path, interface)
+
+    def _emit_interface_removed(self, path: str, removed_interfaces: list[str]) -> None:
+        self.managers.removed(path, removed_interfaces)
 
     # The end.
 

@@ -12,6 +12,7 @@ from dbus_fast import DBusError, ErrorType, Message
 
 from bridge.client.line import DRIVER, Line
 from bridge.client.matching import MatchRule
+from bridge.client.takers import copies
 
 log = logging.getLogger("bridge.client")
 
@@ -46,6 +47,7 @@ class Subscriptions:
         self.line = line
         self.all: list[Subscription] = []
         self.owners: dict[str, str] = {}  # of the names that rules ask for; "" if nobody is
+        self.followed: set[str] = set()  # those names; the owners of others are not kept
         self.tasks: set[asyncio.Future[object]] = set()
         line.watchers.append(self.watch)
 
@@ -76,6 +78,7 @@ class Subscriptions:
         """Know who owns this name, from now on and for good."""
         if name in self.owners:
             return
+        self.followed.add(name)
         await self.line.driver(
             "AddMatch", "s", f"type='signal',sender='{DRIVER}',member='NameOwnerChanged',"
             f"interface='{DRIVER}',arg0='{name}'"
@@ -93,10 +96,11 @@ class Subscriptions:
         """A signal has come. True: somebody got it."""
         if message.member == "NameOwnerChanged" and message.sender == DRIVER:
             name, _, owner = message.body
-            self.owners[name] = owner
+            if name in self.followed:
+                self.owners[name] = owner
         fitting = [each for each in self.all if each.rule.fits(message, self.owners)]
-        for each in fitting:
-            self.tell(each.callback, message)
+        for each, own in zip(fitting, copies(message, len(fitting)), strict=False):
+            self.tell(each.callback, own)
         return bool(fitting)
 
     def tell(self, callback: Callback, message: Message) -> None:
@@ -108,4 +112,9 @@ class Subscriptions:
         if isinstance(result, Awaitable):
             task = asyncio.ensure_future(result)
             self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            task.add_done_callback(self.told)
+
+    def told(self, task: asyncio.Future[object]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a subscriber has failed", exc_info=error)

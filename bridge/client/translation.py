@@ -80,7 +80,14 @@ def from_dbus(hint: Any, value: Any) -> Any:
     """A value of dbus-fast as this type."""
     if hint is Fd:
         return Fd(value)
-    return value if get_origin(hint) is Annotated else unpack_variants(value)
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind is list:
+        return [from_dbus(inner[0], each) for each in value]
+    if kind is dict:
+        return {key: from_dbus(inner[1], each) for key, each in value.items()}
+    if kind is tuple:
+        return tuple(map(from_dbus, inner, value))
+    return value if kind is Annotated else unpack_variants(value)
 
 
 def variant(value: Any) -> Variant:

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 import pytest
-from dbus_fast import DBusError, PropertyAccess, Variant
+from dbus_fast import DBusError, Message, PropertyAccess, Variant
 from dbus_fast.annotations import DBusStr, DBusUInt32
 from dbus_fast.service import dbus_property, dbus_signal
 
@@ -188,6 +188,44 @@ def test_a_name_that_another_has(native_bus: Bus) -> None:
                 await serve(Library(), dbus, NAME, PATH)
 
     run(scenario())
+
+
+def test_who_could_not_serve_shows_nothing(native_bus: Bus) -> None:
+    """Neither the object nor a claim to the name; later it can."""
+
+    async def scenario() -> None:
+        async with attached(native_bus) as dbus, attached(native_bus) as other:
+            await other.own(NAME)
+            with pytest.raises(DBusError, match="another owner"):
+                await serve(Library(), dbus, NAME, PATH)
+            with pytest.raises(DBusError):
+                await other.call(Message(dbus.unique_name, PATH, NAME, "Fail"), timeout=5)
+            assert not dbus.names
+            assert not dbus.bus._path_exports
+            await other.disown(NAME)
+            node = await serve(Library(), dbus, NAME, PATH)
+            assert await bus1.call(await other.find(NAME), "authors", "one") == ["Anna", "Ben"]
+            assert node.id
+
+    run(scenario())
+
+
+def test_handles_inside_of_types_are_for_native_peers(native_bus: Bus) -> None:
+    class Doors(Service):
+        @method
+        def some(self) -> list[Handle]:
+            return []
+
+        @method
+        def maybe(self, door: Handle | None) -> None:
+            """None is no handle."""
+
+        @method
+        def count(self) -> int:
+            return 2
+
+    face = on_dbus(Doors, "com.example.Doors")(Doors())
+    assert [each.name for each in face.introspect().methods] == ["Count"]
 
 
 def test_types_that_d_bus_has_not() -> None:

@@ -260,6 +260,67 @@ def test_calls_without_answers_come_in_order(native_bus: Bus) -> None:
     run(scenario())
 
 
+def test_serials_are_of_32_bits(native_bus: Bus) -> None:
+    """However many calls there were."""
+
+    async def scenario() -> None:
+        async with attached(native_bus) as dbus:
+            dbus.export(PATH, Thing())
+            dbus.bus._serial = 2**32 - 3
+            for number in range(6):
+                echo = call(dbus.unique_name, "Echo", "v", Variant("u", number))
+                assert (await dbus.call(echo, timeout=5)).body == [Variant("u", number)]
+
+    run(scenario())
+
+
+def test_who_sends_more_than_there_is_room_for_waits_once(native_bus: Bus) -> None:
+    """And may stop waiting without stopping others."""
+
+    async def scenario() -> None:
+        async with attached(native_bus) as dbus:
+            before = len(asyncio.all_tasks())
+            text = "x" * 30_000
+            sent = [
+                dbus.bus.send(Message.new_signal(PATH, INTERFACE, "Changed", "s", [text]))
+                for _ in range(500)
+            ]
+            assert not sent[-1].done()
+            assert len(asyncio.all_tasks()) == before + 1
+            sent[-2].cancel()
+            await sent[-1]
+            assert not dbus.bus.peer.link.outbox.crowded()
+
+    run(scenario())
+
+
+def test_a_subscriber_that_fails(native_bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """Be it at once or later: it is told, and the others have their signal."""
+
+    async def scenario() -> None:
+        async with attached(native_bus) as dbus:
+            heard: asyncio.Queue[str] = asyncio.Queue()
+
+            async def later(_: Message) -> None:
+                await asyncio.sleep(0)
+                raise ValueError("later")
+
+            def at_once(_: Message) -> None:
+                raise ValueError("at once")
+
+            rule = f"type='signal',interface='{INTERFACE}'"
+            for callback in (later, at_once, lambda message: heard.put_nowait(message.member)):
+                await dbus.subscribe(rule, callback)
+            await dbus.send(Message.new_signal(PATH, INTERFACE, "Changed"))
+            assert await heard.get() == "Changed"
+            await asyncio.sleep(0.01)
+
+    run(scenario())
+    failed = [record for record in caplog.records if record.msg == "a subscriber has failed"]
+    told = [str(each.exc_info[1]) for each in failed if each.exc_info]
+    assert told == ["at once", "later"]
+
+
 def test_without_a_bridge(native_bus: Bus) -> None:
     """A peer that was made for others has what it was given, and no more."""
 

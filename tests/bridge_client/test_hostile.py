@@ -115,6 +115,80 @@ def test_descriptors_in_answers(native_bus: Bus, raw: Client, fds: list[int]) ->
     run(scenario())
 
 
+def test_an_answer_to_what_was_only_sent(native_bus: Bus, raw: Client, fds: list[int]) -> None:
+    """Its descriptors are a message handler's, if there is one, and nobody's else."""
+
+    def serve() -> None:
+        call = raw.receive("M")
+        raw.send(RETURN, [(5, call.serial), (6, call.sender)], fds=fds)
+
+    async def scenario() -> None:
+        async with attached(native_bus) as dbus:
+            await dbus.owner("org.freedesktop.DBus")
+            before = held()
+            await dbus.bus.send(call(raw.name, "M"))
+            await asyncio.to_thread(serve)
+            await dbus.owner("org.freedesktop.DBus")
+            await asyncio.sleep(0)
+            assert held() == before
+            got: asyncio.Queue[list[int]] = asyncio.Queue()
+            dbus.bus.add_message_handler(lambda message: got.put_nowait(message.unix_fds))
+            await dbus.bus.send(call(raw.name, "M"))
+            await asyncio.to_thread(serve)
+            for fd in await got.get():
+                os.close(fd)
+            assert held() == before
+
+    run(scenario())
+
+
+def test_a_signal_with_descriptors_for_two(native_bus: Bus, raw: Client, fds: list[int]) -> None:
+    """Each closes its own."""
+
+    async def scenario() -> None:
+        async with attached(native_bus) as dbus:
+            read: list[str] = []
+            done = asyncio.Event()
+
+            async def take(message: Message) -> None:
+                (fd,) = message.unix_fds
+                read.append(os.pread(fd, 4, 0).decode() if message.body == ["x"] else "")
+                os.close(fd)
+                if len(read) == 3:
+                    done.set()
+
+            before = held()
+            rule = "type='signal',member='Given'"
+            subscriptions = [await dbus.subscribe(rule, take) for _ in range(3)]
+            with open(__file__, "rb") as file:
+                raw.signal("Given", "s", "x", to=dbus.unique_name, fds=[file.fileno()])
+                await done.wait()
+            assert read == ['"""W'] * 3
+            assert held() == before
+            assert len(subscriptions) == 3
+
+    run(scenario())
+
+
+def test_names_that_nobody_follows_are_not_kept(native_bus: Bus) -> None:
+    """Strangers come and go as often as they like."""
+
+    async def scenario() -> None:
+        async with attached(native_bus) as dbus:
+            heard: asyncio.Queue[str] = asyncio.Queue()
+            rule = "type='signal',member='NameOwnerChanged'"
+            await dbus.subscribe(rule, lambda message: heard.put_nowait(message.body[0]))
+            await dbus.subscribe("sender='com.example.Followed'", lambda _: None)
+            for _ in range(5):
+                name = native_bus.connect().name
+                native_bus.hang_up()
+                while await heard.get() != name:
+                    pass
+            assert list(dbus.subscriptions.owners) == ["com.example.Followed"]
+
+    run(scenario())
+
+
 def test_callers_that_leave(native_bus: Bus) -> None:
     """Their answers go nowhere, and do no harm."""
     asked: list[Message] = []

@@ -198,6 +198,50 @@ def test_gdbus_object_manager(native_bus: Bus) -> None:
     run(scenario())
 
 
+WATCH = """
+import sys
+from gi.repository import Gio, GLib
+loop = GLib.MainLoop()
+bus = Gio.bus_get_sync(Gio.BusType.SESSION)
+manager = Gio.DBusObjectManagerClient.new_sync(bus, 0, sys.argv[1], sys.argv[2], None, None, None)
+def added(_, thing):
+    print("added", thing.get_object_path(), flush=True)
+def removed(_, thing):
+    print("removed", thing.get_object_path())
+    loop.quit()
+manager.connect("object-added", added)
+manager.connect("object-removed", removed)
+print("there", [each.get_object_path() for each in manager.get_objects()], flush=True)
+GLib.timeout_add_seconds(10, loop.quit)
+loop.run()
+"""
+
+
+@pytest.mark.parametrize("place", ["/", "/com/example"])
+def test_an_object_manager_tells_who_comes_and_goes(native_bus: Bus, place: str) -> None:
+    """Where GLib's client listens: at the manager, which need not be an object itself."""
+    need_module("gi")
+
+    async def scenario() -> None:
+        async with attached(native_bus) as dbus:
+            dbus.manage(place)
+            dbus.export(PATH, Thing())
+            await dbus.own(NAME)
+            client = await asyncio.create_subprocess_exec(
+                SYSTEM_PYTHON, "-c", WATCH, NAME, place, stdout=asyncio.subprocess.PIPE,
+                env=native_bus.environment(),
+            )  # fmt: skip
+            assert client.stdout
+            assert await client.stdout.readline() == f"there ['{PATH}']\n".encode()
+            dbus.export(f"{PATH}/a/b", Thing())
+            assert await client.stdout.readline() == f"added {PATH}/a/b\n".encode()
+            dbus.unexport(f"{PATH}/a/b")
+            assert await client.stdout.readline() == f"removed {PATH}/a/b\n".encode()
+            await client.wait()
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("size", [100, 70_000, 3_000_000])
 def test_sizes(native_bus: Bus, size: int) -> None:
     """Beyond 64 KiB a message is a memfd on the native side: nobody sees that."""

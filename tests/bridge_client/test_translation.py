@@ -1,5 +1,6 @@
 """Types and values from Python to D-Bus and back, without a bus."""
 
+import os
 from typing import Annotated, Any
 
 import pytest
@@ -64,6 +65,19 @@ def test_what_d_bus_has_not(hint: Any) -> None:
 def test_values(hint: Any, value: Any, there: Any) -> None:
     assert to_dbus(hint, value) == there
     assert from_dbus(hint, there) == value
+
+
+def test_what_a_type_says_is_what_a_method_gets() -> None:
+    """Descriptors and tuples in containers, too."""
+    read, write = os.pipe()
+    hint = dict[str, list[tuple[str, Fd]]]
+    found = from_dbus(hint, {"a": [["r", read], ["w", write]]})
+    ((one, first), (other, second)) = found["a"]
+    assert (one, first.fileno(), other, second.fileno()) == ("r", read, "w", write)
+    assert isinstance(found["a"][0], tuple)
+    del found, first, second
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(read)
 
 
 def test_what_has_no_variant() -> None:
