@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,9 @@ INTROSPECT, PROPERTIES = "Introspect", "org.freedesktop.DBus.Properties"
 ALLOWED = ('user="*"', 'own="*"', 'send_destination="*"', 'receive_sender="*"')
 RULES = "".join(f"<allow {each}/>" for each in ALLOWED)
 EVERYTHING = f'<type>session</type><policy context="default">{RULES}</policy>'
+MANAGER = '<interface name="org.freedesktop.DBus.ObjectManager"/>'
 FILES = {"__init__.py", "service.py", "on_dbus.py", "__main__.py", "report.md"}
+PROPERTIES_TOO = f'<interface name="{PROPERTIES}"/>'
 OBJECT = '<node><interface name="com.example.I"><method name="M"/></interface></node>'
 
 
@@ -161,16 +164,18 @@ def test_rules_are_found_where_the_bus_does_not_tell(old: Bus, tmp_path: Path) -
 def test_objects_below_each_other(open_bus: Bus, tmp_path: Path) -> None:
     pages = {
         "/": '<node><node name="a"/><node name="gone"/></node>',
-        "/a": f'{OBJECT[:-7]}<node name="b"/></node>',
-        "/a/b": OBJECT.replace('"M"', '"N"'),
+        "/a": f'{OBJECT[:-7]}{MANAGER}<node name="b"/></node>',
+        "/a/b": OBJECT.replace('"M"', '"N"').replace("</node>", f"{MANAGER}</node>"),
     }
     with answering(open_bus, describing(pages)):
         done = migrate(open_bus, "-o", str(tmp_path / "y"), "x.Y")
     assert done.returncode == 0, done.stderr
     assert "2 objects, 1 interface, 2 methods" in done.stdout
     program = (tmp_path / "y" / "__main__.py").read_text()
-    assert 'dbus.export("/a", IOnDBus(i))' in program
-    assert 'nodes["/a/b", "com.example.I"] = await i.export(peer)' in program
+    assert 'await show(dbus, nodes, "/a", IOnDBus(I()))' in program
+    assert 'await show(dbus, nodes, "/a/b", IOnDBus(I()))' in program
+    assert program.count("dbus.manage(") == 1  # the one at /a tells of those below the other, too
+    assert 'dbus.manage("/a")' in program
     assert "/gone: left out its description" in (tmp_path / "y" / "report.md").read_text()
 
 
@@ -196,6 +201,39 @@ def test_a_service_without_end_is_cut_off(
     assert (status, err) == (0, "")
     assert "30 objects" in out
     assert "only the first 30 objects" in (tmp_path / "y" / "report.md").read_text()
+
+
+def test_an_object_is_looked_at_once(open_bus: Bus, tmp_path: Path) -> None:
+    """However often it is spoken of, and whatever it would say the next time."""
+    pages = {
+        "/": '<node><node name="a/b"/><node name="a"/><node name="a"/></node>',
+        "/a": '<node><node name="b"/></node>',
+        "/a/b": OBJECT.replace("<node>", f"<node>{PROPERTIES_TOO}"),
+    }
+
+    def answer(service: Client, call: Any) -> None:
+        describing(pages)(service, call)
+        pages[call.path] = "<node/>"
+
+    with answering(open_bus, answer):
+        done = migrate(open_bus, "-o", str(tmp_path / "y"), "x.Y")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 object, 1 interface" in done.stdout
+
+
+def test_a_slow_service_is_cut_off(
+    open_bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bus1: Any
+) -> None:
+    def answer(service: Client, call: Any) -> None:
+        time.sleep(0.1)
+        service.reply(call, "s", OBJECT.replace("</node>", '<node name="n"/></node>'))
+
+    monkeypatch.setattr("bridge.cli.migrate.visit.SECONDS", 0.35)
+    with answering(open_bus, answer):
+        words = ("--address", open_bus.address, "-o", str(tmp_path / "y"), "x.Y")
+        status, _, err = bus1("migrate", *words)
+    assert (status, err) == (0, "")
+    assert "objects were looked at" in (tmp_path / "y" / "report.md").read_text()
 
 
 # ------------------------------------------------------------------------ where it cannot

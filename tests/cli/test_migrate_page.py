@@ -47,6 +47,12 @@ def test_what_every_object_has_is_left_to_the_library() -> None:
     assert page.has_properties
 
 
+@pytest.mark.parametrize("encoding", ["foo", "utf-7", "idna", "utf-16", "rot13", "iso-8859-1"])
+def test_text_is_text_whatever_encoding_it_speaks_of(encoding: str) -> None:
+    page = read(f'<?xml version="1.0" encoding="{encoding}"?><node><node name="a"/></node>')
+    assert page.children == ["a"]
+
+
 def test_what_is_below() -> None:
     nodes = '<node name="a"><interface name="x.Y"/></node><node name="b/c"/><node/>'
     page = read(f"<node>{nodes}</node>")
@@ -68,6 +74,11 @@ def test_elements_of_others_are_none() -> None:
         ("<signal/>", "a signal named ''"),
         ('<property name="P" type="ii"/>', "the property P of type 'ii'"),
         ('<property name="P" type=")&#10;evil"/>', "the property P of type ')\\\\nevil'"),
+        ('<property name="P" type="s"/>', "the property P with the access ''"),
+        (
+            '<property name="P" type="s" access="unread"/>',
+            "the property P with the access 'unread'",
+        ),
         ('<method name="M"><arg type="sz"/></method>', "M, which has an argument of type 'sz'"),
         (f'<method name="{"x" * 256}"/>', f"a method named '{'x' * 60}'"),
     ],

@@ -44,6 +44,8 @@ ValueChanged Variants VARIANTS DBusStr FooOnDBus Foo NAME asyncio
 """,
 )
 
+VARIANTS = {'a\n\\"\u202e\U0001f600': "u", "unsure": ""}
+
 names = st.sampled_from(WORDS) | st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True)
 arguments = st.lists(
     st.builds(Argument, names | st.text(max_size=8), st.sampled_from(TYPES)), max_size=4
@@ -76,8 +78,8 @@ def texts(shape: Shape) -> dict[str, str]:
     classes = plan(shape)
     return {
         "service.py": service_text(shape.name, classes),
-        "on_dbus.py": export_text(shape.name, classes, {"a\n\\": "u", "unsure": ""}),
-        "__main__.py": program_text(shape.name, "made", classes, system=True),
+        "on_dbus.py": export_text(shape.name, classes, VARIANTS),
+        "__main__.py": program_text(shape, "made", classes, system=True),
     }
 
 
@@ -97,6 +99,8 @@ def imported(shape: Shape) -> types.ModuleType:
             code = compile(found[f"{name}.py"], f"{name}.py", "exec", dont_inherit=True)
             exec(code, module.__dict__)
         described(modules["made.on_dbus"], shape)
+        table = getattr(modules["made.on_dbus"], "VARIANTS", {})
+        assert table in ({}, {key: kind for key, kind in VARIANTS.items() if kind})
     finally:
         for name in modules:
             del sys.modules[name]
@@ -146,12 +150,21 @@ def nasty() -> Shape:
     some: list[Any] = [Method(word, every[at : at + 3]) for at, word in enumerate(WORDS)]
     some += [Method("All", every), Method("x" * 40, every[:2], every[2:4])]
     some += [Method(f"Give{at}", (), (each,)) for at, each in enumerate(every)]
+    some += [
+        Method(f"Take{at}", (Argument("result", "s"),), (each,)) for at, each in enumerate(every)
+    ]
+    some.append(Method("GiveSeveralWithoutTakingAny", (), (Argument("", "s"),) * 5))
     for at, kind in enumerate(TYPES):
         some.append(Property(f"P{at}", kind, writable=bool(at % 2), emits="true"))
         some.append(Property(f"Q{at}", kind, writable=True, emits="invalidates"))
         some.append(Property(f"W{at}", kind, readable=False, writable=True))
         some.append(Signal(f"S{at}", every[at : at + 2]))
-    return shape_of([("com.example.Nasty", some), ("com.other.Nasty", []), ("x.list", some)])
+    shape = shape_of([("com.example.Nasty", some), ("com.other.Nasty", []), ("x.list", some)])
+    shape.objects["/with/a/path/that/is/much/too/long/for/one/line/of/code"] = (
+        "com.example.Nasty",
+    )
+    shape.managers = ["/a", "/"]
+    return shape
 
 
 def test_it_is_typed_and_laid_out(tmp_path: Path) -> None:
@@ -218,5 +231,5 @@ def test_objects_of_one_class_are_not_written_without_end() -> None:
     shape = shape_of([("com.example.Many", [Method("M")])])
     shape.objects = {f"/o{number}": ("com.example.Many",) for number in range(500)}
     text = texts(shape)["__main__.py"]
-    assert text.count("dbus.export(") == 8
+    assert text.count("await show(dbus, nodes, ") == 8
     assert "And 492 more such" in text

@@ -123,6 +123,35 @@ def test_types_of_variants_are_learned_unless_they_differ(bus: Bus) -> None:
     assert bus.traffic.variants == {"a": "u", "b": ""}
 
 
+def test_types_are_learned_at_any_depth(bus: Bus) -> None:
+    inner = ("a{sv}", {"deep": ("y", 1)})
+    bus.call("M", interface=None)
+    bus.answer("aa{s(ia{sv})}", [{"no": (1, {"outer": inner})}])
+    assert bus.traffic.variants == {"outer": "a{sv}", "deep": "y"}
+
+
+def test_types_are_learned_from_properties_but_not_their_own(bus: Bus) -> None:
+    """Metadata is a property, and described; what is in it is not."""
+
+    def said(key: str) -> tuple[str, object]:
+        return ("a{sv}", {key: ("o", "/")})
+
+    bus.call("Get", "ss", INTERFACE, "Metadata", interface=PROPERTIES)
+    bus.answer("v", said("one"))
+    bus.call("GetAll", "s", INTERFACE, interface=PROPERTIES)
+    bus.answer("a{sv}", {"Metadata": said("two"), "Size": ("u", 1)})
+    bus.call("GetManagedObjects", interface="org.freedesktop.DBus.ObjectManager")
+    bus.answer("a{oa{sa{sv}}}", {"/": {INTERFACE: {"Metadata": said("three")}}})
+    changed = (INTERFACE, {"Metadata": said("four")}, ["Size"])
+    bus.show(
+        SIGNAL, "PropertiesChanged", "sa{sv}as", changed, sender=OWNER, to=None,
+        interface=PROPERTIES,
+    )  # fmt: skip
+    bus.call("Other", interface="com.example.Unknown")
+    bus.answer("a{sv}", {"five": ("u", 1)})
+    assert bus.traffic.variants == dict.fromkeys(("one", "two", "three", "four"), "o")
+
+
 def test_it_does_not_grow_without_end(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MOST", "MOST_ERRORS", "MOST_KEYS"):
         monkeypatch.setattr(module, name, 3)

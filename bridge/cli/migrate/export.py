@@ -2,7 +2,6 @@
 which types variants are; without D-Bus clients, it goes.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -61,7 +60,8 @@ def table(variants: Mapping[str, str]) -> list[str]:
 
 def quoted(text: str) -> str:
     """A literal, whatever is in the text."""
-    return json.dumps(text)
+    literal = ascii(text)
+    return literal if '"' in text else f'"{literal[1:-1]}"'
 
 
 def class_text(planned: PlannedClass) -> Iterator[str]:

@@ -36,7 +36,7 @@ def written(found: Findings, package: str, system: bool) -> dict[str, str]:
         f'"""{name} as a native service, with its D-Bus side. Begun by `bus1 migrate`."""\n',
         service_text(name, classes),
         export_text(name, classes, found.traffic.variants),
-        program_text(name, package, classes, system),
+        program_text(found.shape, package, classes, system),
         report_text(found, package),
     )
     return dict(zip(FILES, texts, strict=True))

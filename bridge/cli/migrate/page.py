@@ -21,6 +21,9 @@ MOST_NOTES: Final = 8
 SHOWN: Final = 60  # characters of what others wrote
 EMITS: Final = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 PROPERTIES: Final = "org.freedesktop.DBus.Properties"
+MANAGER: Final = "org.freedesktop.DBus.ObjectManager"
+# Whether a property can be read, and written.
+ACCESS: Final = {"read": (True, False), "write": (False, True), "readwrite": (True, True)}
 # dbus-fast has these for every object; nobody writes them.
 STANDARD: Final = frozenset(
     f"org.freedesktop.DBus.{name}"
@@ -41,6 +44,7 @@ class Page:
     children: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     has_properties: bool = False
+    is_manager: bool = False
 
     def note(self, what: str, said: str) -> None:
         if len(self.notes) < MOST_NOTES:
@@ -53,7 +57,7 @@ def read(text: str) -> Page:
     if len(data) > LONGEST:
         raise Refused(f"longer than {LONGEST} bytes")
     reading = Reading()
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate("utf-8")  # whatever it says itself: that would name a codec
     parser.buffer_text = True
     parser.EntityDeclHandler = refuse_entities
     parser.StartElementHandler = reading.begin
@@ -122,6 +126,7 @@ class Reading:
         self.interface = None
         if name in STANDARD:
             self.page.has_properties |= name == PROPERTIES
+            self.page.is_manager |= name == MANAGER
             return
         if is_interface(name):
             self.interface = self.page.interfaces.setdefault(name, Interface(name))
@@ -145,7 +150,10 @@ class Reading:
         if not is_one_type(kind):
             self.page.note(f"the property {name} of type", kind)
             return None
-        return Property(name, kind, "read" in access, "write" in access)
+        if access not in ACCESS:
+            self.page.note(f"the property {name} with the access", access)
+            return None
+        return Property(name, kind, *ACCESS[access])
 
     def argument(self, said: dict[str, str]) -> None:
         member, kind = self.member, said.get("type", "")

@@ -14,10 +14,20 @@ MOST_PATHS: Final = 8  # objects of one class that are written down; the author 
 # What the files import, or stands around the classes.
 IMPORTED: Final = (
     "Annotated", "Any", "CallError", "DBus", "Fd", "NotYet", "Objects", "OnDBus", "PropertyAccess",
-    "Service", "Signal", "Signalling", "DBusSignature", "DBusError", "ErrorType", "Node", "NAME",
-    "NameFlag", "RequestNameReply", "VARIANTS", *ANNOTATIONS.values(),
+    "Service", "Signal", "Signalling", "DBusSignature", "DBusError", "ErrorType", "Node", "Nodes",
+    "NAME", "NameFlag", "RequestNameReply", "VARIANTS", *ANNOTATIONS.values(),
 )  # fmt: skip
-WORDS: Final = ("method", "self", "message", "incoming", "outgoing", "told", "service", "run")
+WORDS: Final = (
+    "method",
+    "self",
+    "message",
+    "incoming",
+    "outgoing",
+    "told",
+    "service",
+    "run",
+    "show",
+)
 LOCAL: Final = (
     *WORDS, "peer", "dbus", "node", "nodes", "bus1", "asyncio", "os", "sys", "reply", "address",
 )  # fmt: skip
@@ -129,7 +139,7 @@ def planned_property(member: Property, scope: Scope, names: Scope) -> PlannedPro
 
 def parameters(arguments: Arguments) -> tuple[Parameter, ...]:
     """With names for those that have none."""
-    scope = Scope((*WORDS, *BUILTINS))
+    scope = Scope((*WORDS, "result", *BUILTINS))
     return tuple(
         Parameter(scope.name(snake(each.name) if each.name else f"arg{place}"), each.type)
         for place, each in enumerate(arguments)

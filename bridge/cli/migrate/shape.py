@@ -86,11 +86,13 @@ class Interface:
 @final
 @dataclass(slots=True)
 class Shape:
-    """A whole service. `objects` are the interfaces at each path, `notes` what is not whole."""
+    """A whole service. `objects` are the interfaces at each path, `managers` the paths of object
+    managers, `notes` what is not whole."""
 
     name: str
     objects: dict[str, tuple[str, ...]] = field(default_factory=dict)
     interfaces: dict[str, Interface] = field(default_factory=dict)
+    managers: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def paths(self, interface: str) -> list[str]:

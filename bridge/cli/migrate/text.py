@@ -16,7 +16,7 @@ def block(head: str, parameters: Sequence[str], tail: str, indent: str = INDENT)
     if len(line) <= WIDTH:
         return [line]
     inner = f"{indent}{INDENT}{', '.join(parameters)}"
-    if len(inner) <= WIDTH:
+    if len(inner) <= WIDTH and not (tail.endswith(":") and len(parameters) == 1):
         return [f"{indent}{head}(", inner, f"{indent}){tail}"]
     each = [f"{indent}{INDENT}{parameter}," for parameter in parameters]
     return [f"{indent}{head}(", *each, f"{indent}){tail}"]

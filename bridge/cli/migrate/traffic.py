@@ -5,10 +5,11 @@ counted together.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
-from bridge.cli.migrate.page import PROPERTIES
+from bridge.cli.migrate.page import MANAGER, PROPERTIES
 from bridge.cli.migrate.shape import Shape
 from bridge.cli.monitor.names import Names
 from bridge.cli.monitor.pairs import Event
@@ -116,25 +117,25 @@ class Traffic:
                 count.errors[name] += 1
             return
         count.latencies[step(event.latency() or 0.0)] += 1
-        if call.interface() in self.shape.interfaces:
-            self.learn(frame)
+        self.learn(call.interface() or self.guess(call.member() or ""), frame)
 
     def signalled(self, frame: Frame) -> None:
         key = frame.interface() or "", frame.member() or ""
         if key in self.signals or len(self.signals) < MOST:
             self.signals[key] += 1
-        if key[0] in self.shape.interfaces:
-            self.learn(frame)
+        self.learn(key[0], frame)
 
-    def learn(self, frame: Frame) -> None:
+    def learn(self, interface: str, frame: Frame) -> None:
         """Of which types the variants in dicts are: no description says that."""
+        names = interface in (PROPERTIES, MANAGER)
+        if not names and interface not in self.shape.interfaces:
+            return
         signature = frame.signature()
-        if "a{sv}" not in signature or len(frame.body()) > LARGE_FOR_PEOPLE:
+        if "v" not in signature or len(frame.body()) > LARGE_FOR_PEOPLE:
             return
         for kind, value in zip(types(signature), unpack(frame), strict=True):
-            if kind == "a{sv}" and isinstance(value, dict):
-                for key, (said, _) in value.items():
-                    self.remember(str(key), str(said))
+            for key, said in keyed(kind, value, names):
+                self.remember(key, said)
 
     def remember(self, key: str, kind: str) -> None:
         if key in self.variants:
@@ -142,3 +143,24 @@ class Traffic:
                 self.variants[key] = UNSURE
         elif len(self.variants) < MOST_KEYS:
             self.variants[key] = kind
+
+
+def keyed(kind: str, value: Any, names: bool = False) -> Iterator[tuple[str, str]]:
+    """The keys of all dicts of variants in this, and the types of those. `names`: the outermost
+    are the names of properties, whose types are described."""
+    if "v" not in kind:
+        return
+    if kind == "v":
+        yield from keyed(*value)
+    elif kind[0] == "(":
+        for of, each in zip(types(kind[1:-1]), value, strict=True):
+            yield from keyed(of, each, names)
+    elif kind[1] != "{":
+        for each in value:
+            yield from keyed(kind[1:], each, names)
+    else:
+        _, of = types(kind[2:-1])
+        for key, each in value.items():
+            if of == "v" and not names:
+                yield str(key), each[0]
+            yield from keyed(of, each, names and of != "v")

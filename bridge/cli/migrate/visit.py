@@ -5,6 +5,7 @@ It knows no Python that is to be written.
 
 import select
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, final
 
@@ -49,15 +50,17 @@ class Visit:
     def shape(self) -> Shape:
         """All of its objects. Raises Trouble, NoBus."""
         shape = Shape(self.name)
-        waiting = ["/"]
+        waiting, known = deque(["/"]), {"/"}
         while waiting:
-            path = waiting.pop(0)
-            if len(shape.objects) >= OBJECTS or time.monotonic() > self.end:
+            path = waiting.popleft()
+            if len(shape.objects) >= OBJECTS or self.is_late():
                 shape.notes.append(f"only the first {len(shape.objects)} objects were looked at")
                 break
-            page = self.page(path, shape)
-            children = [child for name in page.children if (child := below(path, name))]
-            waiting += children[: OBJECTS + 1 - len(waiting)]
+            for name in self.page(path, shape).children:
+                child = below(path, name)
+                if child and child not in known and len(waiting) <= OBJECTS:
+                    known.add(child)
+                    waiting.append(child)
         shape.objects = {path: names for path, names in shape.objects.items() if names}
         for interface in shape.interfaces.values():
             self.undescribed(interface, shape)
@@ -93,7 +96,7 @@ class Visit:
         """Properties that it has, and does not describe: libdbus's bindings have no words for
         them."""
         path = shape.paths(interface.name)[0]
-        if path not in self.with_properties:
+        if path not in self.with_properties or self.is_late():
             return
         try:
             answer = self.call(path, PROPERTIES, "GetAll", "s", (interface.name,))
@@ -136,7 +139,7 @@ class Visit:
 
     def wait(self, serial: int) -> Seen:
         """The answer to this call; whatever else comes is not for us."""
-        end = min(time.monotonic() + PATIENCE, self.end)
+        end = time.monotonic() + PATIENCE
         while True:
             while self.link.unread:
                 seen = self.link.unread.popleft()
@@ -146,6 +149,9 @@ class Visit:
             if left <= 0 or not select.select([self.link.socket], [], [], left)[0]:
                 raise Trouble(f"{self.name} does not answer")
             self.link.unread.extend(self.link.receive())
+
+    def is_late(self) -> bool:
+        return time.monotonic() > self.end
 
     def may_answer(self, seen: Seen) -> bool:
         return seen.frame.sender() in (self.owner, DRIVER)
@@ -166,6 +172,8 @@ def below(path: str, name: str) -> str:
 def take(shape: Shape, path: str, page: Page) -> None:
     """What an object says of itself."""
     shape.objects[path] = tuple(sorted(page.interfaces))
+    if page.is_manager:
+        shape.managers.append(path)
     shape.notes += [printable(f"{path}: left out {note}") for note in page.notes]
     for name, interface in page.interfaces.items():
         shape.interfaces.setdefault(name, Interface(name)).add_all(interface)
