@@ -29,6 +29,7 @@ SYSTEM: Final = "unix:path=/run/dbus/system_bus_socket"
 GIVES: Final = {
     "Hello": "s",
     "AddMatch": "",
+    "RemoveMatch": "",
     "ListNames": "as",
     "ListActivatableNames": "as",
     "StartServiceByName": "u",

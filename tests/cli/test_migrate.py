@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from bridge.cli.migrate.output import Output
+from bridge.cli.migrate.visit import Trouble
+from bridge.cli.migrate.watching import script
 from tests.buses import ROOT, Bus, need_module, need_root, start
 from tests.cli.migration.place import (
     NAME,
@@ -122,6 +125,9 @@ def test_it_writes_a_package(old: Bus, tmp_path: Path) -> None:
     assert "async def describe(self, title: str) -> dict[str, Any]:" in text
     assert 'self.written = Signal[str, int]("written")' in text
     assert "async def set_limit(self, value: int) -> None:" in text  # which nobody describes
+    assert "that they can be written is a guess: Count, Limit" in (
+        (tmp_path / "notes" / "report.md").read_text()
+    )
     for path in (tmp_path / "notes").glob("*.py"):
         assert not re.search(r"/tmp|/work|/usr|/home|root", path.read_text())
 
@@ -201,6 +207,55 @@ def test_a_service_without_end_is_cut_off(
     assert (status, err) == (0, "")
     assert "30 objects" in out
     assert "only the first 30 objects" in (tmp_path / "y" / "report.md").read_text()
+
+
+def test_methods_of_one_name_are_reported(open_bus: Bus, tmp_path: Path) -> None:
+    """Who reads the report sees at once what is wrong: nothing in it is empty, nothing is there
+    twice; and on our bus it is known which rules there are."""
+    twice = '<method name="M"/><method name="M"><arg type="s"/></method>'
+    page = OBJECT.replace('<method name="M"/>', twice)
+    with answering(open_bus, describing({"/": page})):
+        done = migrate(open_bus, "-o", str(tmp_path / "y"), "x.Y")
+    assert (done.returncode, done.stderr) == (0, "")
+    report = (tmp_path / "y" / "report.md").read_text()
+    assert "* `com.example.I.M` is there more than once" in report
+    assert "\n\n\n" not in report
+    assert report.count("Nobody was watched") == 1
+    known = "It is not known which files" not in report
+    assert known == (open_bus.kind == "ours")
+
+
+def test_the_end_of_the_bus_does_not_undo_what_was_seen(tmp_path: Path) -> None:
+    bus = start("ours", tmp_path)
+    service = bus.connect()
+    service.ask("RequestName", "su", "x.Y", 4)
+    page = describing({"/": OBJECT})
+    thread = threading.Thread(target=lambda: page(service, service.receive(INTROSPECT)))
+    thread.start()
+    watched = Watched(bus, "-o", str(tmp_path / "y"), "x.Y")
+    thread.join(10)
+    bus.connect().call("M", to="x.Y", path="/", interface="com.example.I", flags=1)
+    assert service.receive("M")
+    bus.stop()
+    _, err = watched.process.communicate(timeout=30)
+    assert (watched.process.returncode, err) == (0, b"")
+    report = (tmp_path / "y" / "report.md").read_text()
+    assert "calls com.example.I.M" in report
+    assert "watching ended early" in report
+
+
+def test_people_are_told_that_it_watches(open_bus: Bus, tmp_path: Path) -> None:
+    screen, terminal = os.openpty()
+    with answering(open_bus, describing({"/": OBJECT})):
+        words = ["--address", open_bus.address, "--watch", "0.1", "-o", str(tmp_path / "y"), "x.Y"]
+        done = subprocess.run(
+            [*PROGRAM, *words], stderr=terminal, stdout=subprocess.PIPE, cwd=ROOT, timeout=30,
+            check=False,
+        )  # fmt: skip
+    os.close(terminal)
+    assert done.returncode == 0
+    assert os.read(screen, 100) == b"Watching for 0 s; Ctrl-C ends that early.\r\n"
+    os.close(screen)
 
 
 def test_an_object_is_looked_at_once(open_bus: Bus, tmp_path: Path) -> None:
@@ -353,6 +408,54 @@ def test_what_is_there_stays(open_bus: Bus, tmp_path: Path) -> None:
 
 
 # --------------------------------------------------------------------------- what it wrote
+
+
+def test_where_nothing_can_be_written_nobody_is_asked(tmp_path: Path) -> None:
+    """There is no bus at all: it is not even looked for."""
+    file = tmp_path / "file"
+    file.touch()
+    words = ["--address", f"unix:path={tmp_path}/none", "--watch", "600", "x.Y"]
+    for place, why in (("file", "file is no directory"), ("file/y", "file is no directory")):
+        done = subprocess.run(
+            [*PROGRAM, *words, "-o", str(tmp_path / place)], capture_output=True, text=True,
+            cwd=ROOT, timeout=30, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith(f"{why}\n")
+
+
+def test_where_this_user_may_not_write(tmp_path: Path) -> None:
+    need_root()
+    tmp_path.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(Trouble, match="nothing can be written to"):
+            Output("/usr", force=False).check()
+    finally:
+        os.seteuid(0)
+
+
+def test_half_a_file_is_none(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "y"), force=False)
+    with pytest.raises(UnicodeEncodeError):
+        output.put({"service.py": "x" * 100_000 + "\ud800"})
+    assert list((tmp_path / "y").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("python3 old.py --now", "old.py"),
+        ("python3 -u old.py", "old.py"),
+        ("python3 -m notes.reader 3", "-m notes.reader"),
+        ("python3 -Im notes", "-m notes"),
+        ("python3 -c secret", ""),
+        ("sh --norc script", "script"),
+        ("python3", ""),
+    ],
+)
+def test_what_an_interpreter_runs(words: str, found: str) -> None:
+    assert script(words.split()[1:]) == found
 
 
 def test_the_skeleton_runs(tmp_path: Path) -> None:

@@ -153,6 +153,7 @@ def nasty() -> Shape:
     some += [
         Method(f"Take{at}", (Argument("result", "s"),), (each,)) for at, each in enumerate(every)
     ]
+    some.append(Property("AnythingThatHasANameWhichIsLongEnough", "as"))
     some.append(Method("GiveSeveralWithoutTakingAny", (), (Argument("", "s"),) * 5))
     for at, kind in enumerate(TYPES):
         some.append(Property(f"P{at}", kind, writable=bool(at % 2), emits="true"))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bridge.cli.migrate import traffic as module
+from bridge.cli.migrate.findings import Findings
 from bridge.cli.migrate.page import PROPERTIES
+from bridge.cli.migrate.said import seen
 from bridge.cli.migrate.shape import Interface, Method, Shape
 from bridge.cli.migrate.traffic import Traffic, Use
+from bridge.cli.migrate.watching import Client, Watching
 from bridge.cli.monitor.names import Names
 from bridge.cli.monitor.pairs import Pairs
 from bridge.cli.reading import Reader
 from bridge.wire.build import build
-from bridge.wire.protocol import CALL, ERROR, RETURN, SIGNAL
+from bridge.wire.protocol import CALL, DRIVER, ERROR, RETURN, SIGNAL
 
 NAME, OWNER, CLIENT, OTHER = "com.example.S", ":1.1", ":1.2", ":1.3"
 INTERFACE = "com.example.I"
@@ -150,6 +155,19 @@ def test_types_are_learned_from_properties_but_not_their_own(bus: Bus) -> None:
     bus.call("Other", interface="com.example.Unknown")
     bus.answer("a{sv}", {"five": ("u", 1)})
     assert bus.traffic.variants == dict.fromkeys(("one", "two", "three", "four"), "o")
+
+
+def test_what_came_too_fast_is_said(bus: Bus) -> None:
+    found = Findings(bus.traffic.shape, [], Client(OWNER), bus.traffic, watched=1.0)
+    link: Any = SimpleNamespace(name=":1.9")
+    watching = Watching(link, bus.traffic.names, bus.traffic, link)
+    for count in (3, 4):
+        lost = build(
+            SIGNAL, serial=1, flags=0, path="/", interface="org.bus1.Monitor1", member="Lost",
+            destination=":1.9", sender=DRIVER, signature="t", body=[count],
+        )  # fmt: skip
+        watching.take(bus.reader.read(lost.raw(), (0.0, 0.0)))
+    assert seen(found).endswith(" 7 messages more came too fast to be seen.")
 
 
 def test_it_does_not_grow_without_end(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:

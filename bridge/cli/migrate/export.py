@@ -76,16 +76,20 @@ def class_text(planned: PlannedClass) -> Iterator[str]:
     yield from ("", f"{INDENT}def __init__(self, service: {planned.name}) -> None:")
     yield f"{INDENT * 2}super().__init__(service)"
     for signal in planned.signals:
-        yield f"{INDENT * 2}service.{signal.name}.watch(self.signal_{signal.name})"
+        yield from watched(signal.name, f"signal_{signal.name}")
     for each in planned.properties:
         if each.changed:
-            yield f"{INDENT * 2}service.{each.changed}.watch(self.tell_{each.changed})"
+            yield from watched(each.changed, f"tell_{each.changed}")
     for method in planned.methods:
         yield from ("", *method_text(method))
     for each in planned.properties:
         yield from property_text(each)
     for signal in planned.signals:
         yield from ("", *signal_text(signal))
+
+
+def watched(signal: str, watcher: str) -> list[str]:
+    return block(f"service.{signal}.watch", [f"self.{watcher}"], "", INDENT * 2)
 
 
 def method_text(planned: PlannedMethod) -> Iterator[str]:

@@ -2,14 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, final
 
+from bridge.cli.migrate.page import MANAGER
 from bridge.cli.migrate.plan import PlannedClass
 from bridge.cli.migrate.rules import Rules
 from bridge.cli.migrate.shape import Shape
 from bridge.cli.migrate.traffic import Count, Traffic, Use
 from bridge.cli.migrate.watching import Client
 from bridge.routing.errors import PREFIX
+
+MANAGED: Final = Use(MANAGER, "GetManagedObjects", "call")
 
 
 @final
@@ -47,11 +50,13 @@ class Findings:
     startable: bool = False
 
     def native(self, use: Use) -> list[str]:
-        """What a native client calls for this, as `Class.method`."""
-        for planned in self.classes:
-            if planned.interface == use.interface:
-                return [f"{planned.name}.{name}" for name in names(planned, use)]
-        return []
+        """What a native client calls for this, as `Class.method`. Who asks an object manager gets
+        all properties of all objects."""
+        if use == MANAGED:
+            classes, use = self.classes, Use("", "*", "read all")
+        else:
+            classes = [each for each in self.classes if each.interface == use.interface]
+        return [f"{planned.name}.{name}" for planned in classes for name in names(planned, use)]
 
     def parties(self, only: list[str] | None = None) -> list[Party]:
         """Who uses it, or who of these clients does, those who do so most first."""

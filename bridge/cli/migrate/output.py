@@ -18,7 +18,6 @@ from bridge.cli.migrate.visit import Trouble
 
 FILES: Final = ("__init__.py", "service.py", "on_dbus.py", "__main__.py", "report.md")
 
-
 # Packages of these names would stand before those that they themselves need.
 OTHERS: Final = frozenset([*sys.stdlib_module_names, "bridge", "bus1", "dbus_fast", "policy"])
 
@@ -60,9 +59,13 @@ class Output:
         if there and not self.force:
             place = os.path.join(self.directory, there[0])
             raise Trouble(f"{place} is there already: say --force to write over it")
-        parent = os.path.dirname(os.path.abspath(self.directory))
-        if not os.path.isdir(parent):
-            raise Trouble(f"{parent} is no directory")
+        place = os.path.abspath(self.directory)
+        if not os.path.lexists(place):
+            place = os.path.dirname(place)
+        if not os.path.isdir(place):
+            raise Trouble(f"{place} is no directory")
+        if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+            raise Trouble(f"nothing can be written to {place}")
 
     def put(self, texts: Mapping[str, str]) -> None:
         """Each file is there whole, or as before. Raises OSError."""
@@ -80,4 +83,9 @@ class Output:
 def write(place: str, text: str, how: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | how
     with open(os.open(place, flags, 0o666), "w", encoding="utf-8") as file:
-        file.write(text)
+        try:
+            file.write(text)
+            file.flush()
+        except BaseException:  # half of it would be in the way of the next attempt
+            os.unlink(place)
+            raise

@@ -2,9 +2,11 @@
 rights to hand out instead.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bridge.cli.migrate.findings import Findings, Party
+from bridge.cli.migrate.plan import PlannedClass
 from bridge.cli.migrate.said import FATES, UNKNOWN, UNWATCHED, median, seen, size, what, who
 from bridge.cli.migrate.text import finished
 from bridge.cli.migrate.traffic import Count, Use
@@ -18,12 +20,13 @@ def report_text(found: Findings, package: str) -> str:
     parts = (head, files, clients, signals, rules, rights, errors, limits)
     lines = [f"# {found.shape.name}: from D-Bus to bus1", ""]
     for part in parts:
-        lines += [*part(found, package), ""]
+        some = list(part(found, package))
+        lines += [*some, ""] if some else []
     return finished(lines)
 
 
 def head(found: Findings, package: str) -> Iterator[str]:
-    yield f"The service has {size(found.shape)}. {seen(found)}"
+    yield f"The service has {size(found.shape)}."
     if found.startable:
         yield "The bus can start it: its service file is to name the new program."
 
@@ -39,12 +42,11 @@ def files(found: Findings, package: str) -> Iterator[str]:
 
 
 def clients(found: Findings, package: str) -> Iterator[str]:
-    yield from ("## Who uses it", "")
+    yield from ("## Who uses it", "", seen(found))
     parties = found.parties()
     if not parties:
-        yield seen(found)
         return
-    yield "| Program | User | What it does | Times | Errors | Median |"
+    yield from ("", "| Program | User | What it does | Times | Errors | Median |")
     yield "|---|---|---|---|---|---|"
     for party in parties:
         for use, count in party.uses.items():
@@ -118,7 +120,9 @@ def needs(found: Findings, party: Party) -> str:
     if not names:
         return "nothing of the service's own"
     short = ", ".join(code(name) for name in names)
-    if len({name.partition(".")[0] for name in names}) == 1 and len(names) <= 3:
+    if len({name.partition(".")[0] for name in names}) > 1:
+        return f"handles to several objects; it uses {short}"
+    if len(names) <= 3:
         return f"a handle to a node that has {short} and nothing else"
     return f"a handle to the object; it uses {short}"
 
@@ -150,12 +154,21 @@ def limits(found: Findings, package: str) -> Iterator[str]:
     yield from ("## What to look at", "")
     yield "* A description has no names of results and no annotations any more."
     yield "* Bodies that asked who called them: see docs/migrating.md."
+    for name in overloaded(found.classes):
+        yield f"* {code(name)} is there more than once: D-Bus clients reach one of them only."
     unsure = sorted(key for key, kind in found.traffic.variants.items() if not kind)
     if unsure:
         keys = ", ".join(code(key) for key in unsure[:20])
         yield f"* These keys had values of several types (VARIANTS in on_dbus.py): {keys}"
     for note in found.shape.notes[:50]:
         yield f"* {code(note)}"
+
+
+def overloaded(classes: Sequence[PlannedClass]) -> Iterator[str]:
+    """dbus-fast has one method of a name."""
+    for planned in classes:
+        times = Counter(each.member.name for each in planned.methods)
+        yield from (f"{planned.interface}.{name}" for name in times if times[name] > 1)
 
 
 def user(party: Party) -> str:

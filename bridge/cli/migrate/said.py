@@ -60,11 +60,14 @@ def size(shape: Shape) -> str:
 def seen(found: Findings) -> str:
     """What was watched."""
     if not found.watched:
-        return "Nobody was watched (--watch)."
+        return "Nobody was watched: --watch does."
     count = found.traffic.others + sum(each.calls for each in found.traffic.uses.values())
     parties = plural(len(found.parties()), "program")
     signals = plural(sum(found.traffic.signals.values()), "signal")
-    return f"Watched for {found.watched:.0f} s: {plural(count, 'call')} of {parties}, {signals}."
+    said = f"Watched for {found.watched:.0f} s: {plural(count, 'call')} of {parties}, {signals}."
+    if found.traffic.lost:
+        said += f" {plural(found.traffic.lost, 'message')} more came too fast to be seen."
+    return said
 
 
 def who(party: Party) -> str:

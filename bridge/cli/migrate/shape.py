@@ -36,15 +36,11 @@ class Method:
 @final
 @dataclass(frozen=True, slots=True)
 class Property:
-    """`described`: False if the service only has it, and does not say so: that it can be written is
-    a guess then."""
-
     name: str
     type: str
     readable: bool = True
     writable: bool = False
     emits: Emits = "true"
-    described: bool = True
 
 
 @final

@@ -3,7 +3,7 @@
 import json
 from contextlib import closing
 
-from bridge.cli.link import BusError, Link, reach
+from bridge.cli.link import BusError, Link, NoBus, reach
 from bridge.cli.migrate.findings import Findings
 from bridge.cli.migrate.output import Output, package_of, written
 from bridge.cli.migrate.plan import plan
@@ -12,13 +12,14 @@ from bridge.cli.migrate.screen import show
 from bridge.cli.migrate.traffic import Traffic
 from bridge.cli.migrate.visit import Trouble, Visit, activatable, find
 from bridge.cli.migrate.watching import Watching, who
-from bridge.cli.monitor.names import Names
+from bridge.cli.monitor.names import CHANGES, Names
 from bridge.cli.monitor.watch import interruptions
 from bridge.cli.policy.files import configured
 from bridge.wire.names import is_well_known_name
 from policy.configuration import Configuration
 
 STATUS = "org.bus1.Status1"
+BUSES = ("system", "session")
 
 
 def migrate(
@@ -61,9 +62,12 @@ def configuration_told(link: Link) -> Configuration | None:
     """Ours tells who may ask."""
     try:
         ((text, *_),) = link.ask(("GetStatus", "", ()), interface=STATUS)
-        file = json.loads(str(text))["configuration"]["file"]
-        return configured([file], None) if isinstance(file, str) else None
-    except (BusError, OSError, ValueError, LookupError, TypeError):
+        status = json.loads(str(text))
+        file, bus = status["configuration"]["file"], status["type"]
+        if file is None:
+            return configured([], bus) if bus in BUSES else None
+        return configured([str(file)], None)
+    except (BusError, NoBus, OSError, ValueError, LookupError, TypeError):
         return None
 
 
@@ -74,6 +78,7 @@ def look(link: Link, name: str, activate: bool) -> Findings:
     names = Names()
     names.ask(link)
     names.catch_up(link)
+    link.ask(("RemoveMatch", "s", (CHANGES,)))  # nobody reads it for as long as we watch
     traffic = Traffic(shape, names)
     service = who(link, owner, tuple(names.of(owner)))
     startable = name in activatable(link)
@@ -81,7 +86,7 @@ def look(link: Link, name: str, activate: bool) -> Findings:
 
 
 def observe(found: Findings, asking: Link, monitor: Link, seconds: float) -> None:
-    """Who uses it, for so long, or until Ctrl-C. Raises NoBus."""
+    """Who uses it, for so long, or until Ctrl-C, or the end of the bus. Raises NoBus."""
     names = Names()
     names.ask(monitor)
     found.traffic = Traffic(found.shape, names)

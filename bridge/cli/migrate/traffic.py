@@ -58,6 +58,7 @@ class Traffic:
         self.signals: Counter[tuple[str, str]] = Counter()
         self.variants: dict[str, str] = {}  # of which type a variant is, by its key in a dict
         self.others = 0  # calls beyond MOST
+        self.lost = 0  # messages that the bus had no room for
 
     def take(self, event: Event) -> None:
         """One message."""

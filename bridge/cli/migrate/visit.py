@@ -27,7 +27,8 @@ OBJECTS: Final = 1000
 DEEPEST: Final = 32  # elements of a path
 
 
-GUESS: Final = "is a property that is not described: that it can be written is a guess"
+NAMED: Final = 20  # properties of one interface in the report
+GUESS: Final = "does not describe these properties, and that they can be written is a guess"
 Body = Sequence[object]
 
 
@@ -104,10 +105,12 @@ class Visit:
         except BusError:  # none of this interface
             return
         assert isinstance(table, dict)
-        for name, (kind, _) in table.items():
-            if name not in interface.properties and is_member(name):
-                interface.add(Property(name, kind, writable=True, described=False))
-                shape.notes.append(f"{interface.name}.{name} {GUESS}")
+        names = [name for name in table if name not in interface.properties and is_member(name)]
+        for name in names:
+            interface.add(Property(name, table[name][0], writable=True))
+        if names:
+            some = ", ".join([*names[:NAMED], "..."] if len(names) > NAMED else names)
+            shape.notes.append(f"{interface.name} {GUESS}: {some}")
 
     def ask(self, path: str, interface: str, member: str) -> str:
         """A call without arguments that returns a text. Raises BusError, Trouble, NoBus."""

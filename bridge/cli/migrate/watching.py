@@ -2,18 +2,21 @@
 
 import os
 import select
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
-from bridge.cli.link import BusError, Link, good
+from bridge.cli.link import BusError, Link, NoBus, good
 from bridge.cli.migrate.traffic import Traffic
 from bridge.cli.monitor.choice import Choice
 from bridge.cli.monitor.names import Names
 from bridge.cli.monitor.pairs import Pairs
-from bridge.cli.monitor.watch import become_monitor
+from bridge.cli.monitor.watch import LOST, become_monitor
 from bridge.cli.reading import Seen
+from bridge.wire.body import unpack
+from bridge.wire.frame import Frame
 from bridge.wire.protocol import DRIVER
 
 MOST: Final = 1000  # clients that are asked about
@@ -46,20 +49,27 @@ class Watching:
         self.clients: dict[str, Client] = {}
 
     def run(self, seconds: float, interrupted: int) -> float:
-        """So long, or until there is something to read from `interrupted`: how long it was. Raises
-        NoBus."""
+        """So long, or until there is something to read from `interrupted`, or the bus ends: how
+        long it was. Raises NoBus if nobody may watch."""
         become_monitor(self.link, Choice(name=self.traffic.shape.name))
         self.names.catch_up(self.link)
+        if sys.stderr.isatty():
+            print(f"Watching for {seconds:.0f} s; Ctrl-C ends that early.", file=sys.stderr)
         began = time.monotonic()
-        end = began + seconds
+        try:
+            self.watch(began + seconds, interrupted)
+            seconds = time.monotonic() - began
+            self.linger()
+        except NoBus as error:  # what was seen by then is not in vain
+            seconds = time.monotonic() - began
+            self.traffic.shape.notes.append(f"watching ended early: {error}")
+        return seconds
+
+    def watch(self, end: float, interrupted: int) -> None:
         while (left := end - time.monotonic()) > 0:
             self.take_all()
-            ready = self.ready([interrupted], left)
-            if interrupted in ready:
-                break
-        seconds = time.monotonic() - began
-        self.linger()
-        return seconds
+            if interrupted in self.ready([interrupted], left):
+                return
 
     def linger(self) -> None:
         """What had happened by the end, which a bus need not have told by then."""
@@ -83,12 +93,20 @@ class Watching:
     def take(self, seen: Seen) -> None:
         frame = seen.frame
         if frame.sender() == DRIVER and frame.destination() == self.link.name:
+            self.told(frame)
             return
         self.names.hear(frame)
         before = len(self.traffic.uses)
         self.traffic.take(self.pairs.pair(seen))
         if len(self.traffic.uses) > before:
             self.know(frame.sender() or "")
+
+    def told(self, frame: Frame) -> None:
+        """The bus speaks to us: it has no room for what we are too slow to read."""
+        if (frame.interface(), frame.member(), frame.signature()) == LOST:
+            (count,) = unpack(frame)
+            assert isinstance(count, int)
+            self.traffic.lost += count
 
     def know(self, unique: str) -> None:
         """Ask now: it may leave at any time."""
@@ -118,9 +136,19 @@ def program(pid: int) -> str:
     exe = read(lambda: os.readlink(f"/proc/{pid}/exe"))
     words = read(lambda: open_text(f"/proc/{pid}/cmdline")).split("\0")
     exe = exe or words[0]
-    if os.path.basename(exe).rstrip("0123456789.") not in SCRIPTS or len(words) < 2:
+    if os.path.basename(exe).rstrip("0123456789.") not in SCRIPTS:
         return exe
-    return exe if words[1].startswith("-") else f"{exe} {words[1]}".strip()
+    return f"{exe} {script(words[1:])}".strip()
+
+
+def script(words: list[str]) -> str:
+    """What an interpreter is to run: a file, or a module; "" if it is a text."""
+    for place, word in enumerate(words):
+        if not word.startswith("-"):
+            return word
+        if not word.startswith("--") and word[-1] in "mce":
+            return " ".join(["-m", *words[place + 1 : place + 2]]) if word[-1] == "m" else ""
+    return ""
 
 
 def open_text(path: str) -> str:
