@@ -56,9 +56,14 @@ class DBus:
 
     async def own(self, name: str, flags: NameFlag = NameFlag.NONE) -> RequestNameReply:
         """Ask for a name; the reply says whether we have it, or wait for it."""
-        reply = await self.bus.request_name(name, flags)
-        if reply is not RequestNameReply.EXISTS:
-            self.names.add(name)
+        self.names.add(name)  # who stops waiting for the reply may have it all the same
+        try:
+            reply = await self.bus.request_name(name, flags)
+        except DBusError:
+            self.names.discard(name)
+            raise
+        if reply is RequestNameReply.EXISTS:
+            self.names.discard(name)
         return reply
 
     async def disown(self, name: str) -> ReleaseNameReply:

@@ -321,6 +321,24 @@ def test_a_subscriber_that_fails(native_bus: Bus, caplog: pytest.LogCaptureFixtu
     assert told == ["at once", "later"]
 
 
+def test_a_name_that_nobody_waited_for_is_given_up(native_bus: Bus) -> None:
+    name = "com.example.Impatient"
+
+    async def scenario() -> None:
+        async with attached(native_bus) as other, attached(native_bus) as dbus:
+            owning = asyncio.create_task(dbus.own(name))
+            await asyncio.sleep(0)
+            owning.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await owning
+            await dbus.close()
+            with pytest.raises(DBusError) as error:
+                await other.owner(name)
+            assert error.value.type == ERROR + "NameHasNoOwner"
+
+    run(scenario())
+
+
 def test_without_a_bridge(native_bus: Bus) -> None:
     """A peer that was made for others has what it was given, and no more."""
 

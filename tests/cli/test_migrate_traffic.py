@@ -11,6 +11,7 @@ import pytest
 from bridge.cli.migrate import traffic as module
 from bridge.cli.migrate.findings import Findings
 from bridge.cli.migrate.page import PROPERTIES
+from bridge.cli.migrate.report import report_text
 from bridge.cli.migrate.said import seen
 from bridge.cli.migrate.shape import Interface, Method, Shape
 from bridge.cli.migrate.traffic import Traffic, Use
@@ -168,6 +169,13 @@ def test_what_came_too_fast_is_said(bus: Bus) -> None:
         )  # fmt: skip
         watching.take(bus.reader.read(lost.raw(), (0.0, 0.0)))
     assert seen(found).endswith(" 7 messages more came too fast to be seen.")
+
+
+def test_other_names_of_the_service_are_reported(bus: Bus) -> None:
+    """Rules and clients may know it by them."""
+    service = Client(OWNER, (NAME, "com.example.Old"))
+    report = report_text(Findings(bus.traffic.shape, [], service, bus.traffic), "s")
+    assert "* It owns `com.example.Old`, too" in report
 
 
 def test_it_does_not_grow_without_end(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:

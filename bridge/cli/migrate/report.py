@@ -152,7 +152,11 @@ def errors(found: Findings, package: str) -> Iterator[str]:
 
 def limits(found: Findings, package: str) -> Iterator[str]:
     yield from ("## What to look at", "")
-    yield "* A description has no names of results and no annotations any more."
+    others = [name for name in found.service.names if name != found.shape.name]
+    if others:
+        owned = ", ".join(map(code, others[:20]))
+        yield f"* It owns {owned}, too: __main__.py is to own that as well, if clients use it."
+    yield "* A description has Python's names of arguments, none of results, and no annotations."
     yield "* Bodies that asked who called them: see docs/migrating.md."
     for name in overloaded(found.classes):
         yield f"* {code(name)} is there more than once: D-Bus clients reach one of them only."
