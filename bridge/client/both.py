@@ -57,10 +57,10 @@ async def serve(
     dbus.export(path, face)
     try:
         node = await service.export(dbus.bus.peer)
+        await dbus.offer(name, node)  # first: who has waited for the name looks for it at once
         reply = await dbus.own(name, NameFlag.DO_NOT_QUEUE)
         if reply not in {RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER}:
             raise DBusError(ErrorType.ADDRESS_IN_USE, f"{name} has another owner")
-        await dbus.offer(name, node)
     except BaseException:
         dbus.unexport(path, face)
         raise

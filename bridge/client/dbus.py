@@ -129,7 +129,7 @@ class DBus:
         return await self.native(*asked)
 
     async def offer(self, name: str, thing: Handle | Node) -> None:
-        """To native peers that look for this name, which we own. Replaces what was offered."""
+        """To native peers that look for this name, while we own it. Replaces what was offered."""
         await self.bus.driver("Offer", "s", name, interface=NATIVE, carry=[thing])
 
     async def find(self, name: str) -> Handle:

@@ -246,11 +246,8 @@ class Face(Reader):
         self.gateway.drop([node])
 
     def offer(self, name: str, handle: Handle) -> None:
-        """Who looks for this name finds this. What it has offered under names that it does not own
-        any more ends."""
-        for other in list(self.offers):
-            if other == name or self.hub.names.owner(other) is not self.client:
-                self.withdraw(other)
+        """Who looks for this name finds this, and nothing that was offered before."""
+        self.withdraw(name)
         self.gateway.guard(handle, lambda: self.withdraw(name))
         self.offers[name] = handle
 

@@ -2,6 +2,7 @@
 methods take and give handles, which go beside their arguments.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.driver import monitoring
@@ -11,17 +12,18 @@ from bridge.driver.interface import Body, Interface, Method
 from bridge.driver.tables import INTERFACES
 from bridge.gateway.right import Right, asked, check
 from bridge.routing.errors import (
-    ACCESS_DENIED,
     INVALID_ARGS,
     LIMITS_EXCEEDED,
     NOT_SUPPORTED,
     SERVICE_UNKNOWN,
     Refused,
 )
+from bridge.wire.protocol import NO_AUTO_START
 from bus1.errors import Quota
 
 if TYPE_CHECKING:
     from bridge.gateway.face import Face
+    from bridge.routing.client import Client
     from bus1.node import Handle
 
 NAME: Final = "org.bus1.Native1"
@@ -55,25 +57,60 @@ def right(call: Call) -> Body:
 
 
 def offer(call: Call) -> Body:
-    """Those who look for a name that it owns find this handle."""
+    """Those who look for this name find this handle, whenever the caller owns it. A service that is
+    started offers first: whoever waits for the name then finds it at once."""
     (name,) = call.arguments
-    face, handle = face_of(call), taken(call)
-    if call.hub.names.owner(name) is not call.client:
-        face.gateway.drop([handle])
-        raise Refused(ACCESS_DENIED, f'{call.client.unique} does not own "{name}"')
-    face.offer(name, handle)
+    face = face_of(call)
+    check_offering(call, face, name)
+    face.offer(name, taken(call))
     return ()
 
 
+def check_offering(call: Call, face: "Face", name: str) -> None:
+    """May it offer something under this name? As many as it may own. Raises Refused."""
+    hub, client = call.hub, call.client
+    if hub.names.owner(name) is not client:
+        hub.names.check(client, name)
+        hub.gate.check_owning(client, name)
+    if name not in face.offers and len(face.offers) >= client.limits.max_names_per_connection:
+        raise Refused(LIMITS_EXCEEDED, f"{client.unique} offers as much as it may own names")
+
+
 def find(call: Call) -> Body:
-    """What the owner of a name has offered."""
+    """What the owner of a name has offered; if nobody owns it, a service is started."""
     (name,) = call.arguments
-    face, hub = face_of(call), call.hub
+    hub = call.hub
     owner = hub.names.owner(name)
-    if owner is None:
+    if owner is None and not is_startable(call, name):
         raise unowned("a handle", name)
     check(hub.gate, call.client, hub.gate.standing(call.client), owner, wanted(call, name))
-    other = face.gateway.face_of(owner)
+    if owner is None:
+        hub.activation.start(call.client, call.frame, name, partial(find_started, call, name))
+        return None
+    give_found(call, name, owner)
+    return ()
+
+
+def is_startable(call: Call, name: str) -> bool:
+    """Does calling it start a service? Raises Refused: it may not wait for one more."""
+    if name.startswith(":") or call.frame.flags & NO_AUTO_START:
+        return False
+    return call.hub.activation.find(call.client, name) is not None
+
+
+def find_started(call: Call, name: str, _how: int) -> None:
+    """The name has an owner now."""
+    try:
+        give_found(call, name, call.hub.names.owner(name))
+        call.answer()
+    except Refused as refused:
+        call.refuse(refused)
+
+
+def give_found(call: Call, name: str, owner: "Client | None") -> None:
+    """What the owner has offered goes along with the answer. Raises Refused."""
+    face = face_of(call)
+    other = None if owner is None else face.gateway.face_of(owner)
     found = None if other is None else other.offers.get(name)
     if found is None or found.node.gone:
         raise Refused(SERVICE_UNKNOWN, f'The owner of "{name}" offers no handle')
@@ -82,7 +119,6 @@ def find(call: Call) -> Body:
             face.gifts[call.frame.serial] = face.gateway.peer.transfer(found, face.gateway.peer)
         except Quota:
             raise Refused(LIMITS_EXCEEDED, "The bus holds as many handles as it may") from None
-    return ()
 
 
 def wanted(call: Call, name: str) -> Right:

@@ -445,14 +445,32 @@ def test_what_is_offered_is_found(n: Native, m: Native) -> None:
     assert n.house.gateway.faces[m.peer.number].gifts == {}
 
 
-def test_only_the_owner_can_offer(n: Native, m: Native) -> None:
+def test_who_may_own_a_name_may_offer_before() -> None:
+    """Nobody finds it before."""
+    house = House(configuration=rules(rule(False, "own", name="a.b")))
+    n, m = house.native(), house.native()
     n.own(NAME)
-    before = n.house.gateway.peer.query()
-    _, text = offer(m, NAME)
-    assert text.startswith("!AccessDenied")
-    assert offer(m, OTHER)[1].startswith("!AccessDenied")
+    before = house.gateway.peer.query()
     assert n.asked("Offer", "s", NAME, interface=NATIVE1).startswith("!InvalidArgs")
-    assert n.house.gateway.peer.query() == before
+    for name in ("org.freedesktop.DBus", ":1.77", "none"):
+        assert offer(n, name)[1].startswith("!InvalidArgs")
+    assert offer(n, "a.b")[1].startswith("!AccessDenied")
+    assert house.gateway.peer.query() == before
+    offer(m, NAME)
+    assert find(m, NAME) == "!ServiceUnknown"
+    node, text = offer(n, OTHER)
+    assert (text, find(m, OTHER)) == ("=()", "!NameHasNoOwner")
+    n.own(OTHER)
+    assert find(m, OTHER) is node
+    house.end()
+
+
+def test_there_are_not_more_offers_than_names() -> None:
+    house = House(limits=Limits(max_names_per_connection=2))
+    n = house.native()
+    assert [offer(n, name)[1] for name in ("a.a", "a.b", "a.a")] == ["=()"] * 3
+    assert offer(n, "a.c")[1].startswith("!LimitsExceeded")
+    house.end()
 
 
 def test_an_offer_counts_while_the_name_is_owned(a: Guest, n: Native, m: Native) -> None:
@@ -463,10 +481,44 @@ def test_an_offer_counts_while_the_name_is_owned(a: Guest, n: Native, m: Native)
     a.ask("ReleaseName", "s", NAME)
     assert find(m, NAME) is node
     n.ask("ReleaseName", "s", NAME)
-    n.own(OTHER)
-    offer(n, OTHER)
+    assert find(m, NAME) == "!NameHasNoOwner"
     n.own(NAME)
-    assert find(m, NAME) == "!ServiceUnknown"
+    assert find(m, NAME) is node
+
+
+@pytest.mark.parametrize("offers", [False, True])
+def test_who_looks_for_a_service_starts_it(offers: bool) -> None:
+    house = House(services=[service(NAME)])
+    n, m = house.native(), house.native()
+    assert m.asked("Find", "s", NAME, interface=NATIVE1, flags=2).startswith("!NameHasNoOwner")
+    assert house.bench.started == []
+    cookie = m.call("Find", "s", NAME, interface=NATIVE1)
+    assert len(house.bench.started) == 1
+    node = offer(n, NAME)[0] if offers else None
+    assert m.take() == []
+    n.own(NAME)
+    answer = m.answer(cookie)
+    (handle,) = answer.handles or [None]
+    assert str(answer) == ("=()" if offers else "!ServiceUnknown")
+    assert (handle.node if handle else None) is node
+    house.end()
+
+
+def test_a_service_that_nobody_finds() -> None:
+    """It does not start, or who asked leaves or may not call it."""
+    denied = rule(False, "send", name=OTHER)
+    services = [service(NAME), service(OTHER)]
+    house = House(configuration=rules(denied), services=services)
+    n, m = house.native(), house.native()
+    assert find(n, OTHER) == "!AccessDenied"
+    assert house.bench.started == []
+    cookie = n.call("Find", "s", NAME, interface=NATIVE1)
+    m.call("Find", "s", NAME, interface=NATIVE1)
+    m.close()
+    house.bench.started[0].ended(1)
+    house.pump()
+    assert str(n.answer(cookie)) == "!ChildExited"
+    house.end()
 
 
 def test_an_offer_ends_with_its_node_and_its_peer(n: Native, m: Native) -> None:

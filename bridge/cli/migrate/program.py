@@ -95,8 +95,8 @@ def many(classes: Sequence[PlannedClass]) -> Iterator[str]:
         if (left := len(planned.paths) - MOST_PATHS) > 0:
             yield f"{INDENT * 2}# And {left} more such, as they come and go."
     yield f"{INDENT * 2}node = await Objects(nodes).export(peer)"
+    yield f"{INDENT * 2}await dbus.offer(NAME, node)"
     yield f"{INDENT * 2}reply = await dbus.own(NAME, NameFlag.DO_NOT_QUEUE)"
     yield f"{INDENT * 2}if reply is not RequestNameReply.PRIMARY_OWNER:"
     yield f'{INDENT * 3}raise SystemExit(f"{{NAME}} has another owner")'
-    yield f"{INDENT * 2}await dbus.offer(NAME, node)"
     yield f'{INDENT * 2}print(f"{{NAME}} is {{dbus.unique_name}}, node {{node.id}}", flush=True)'
