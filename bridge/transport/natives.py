@@ -87,7 +87,7 @@ class Natives:
             self.turn_away(accepted, credentials, "policy", "its user may not use this bus")
             return
         try:
-            self.check_room(credentials)
+            self.check_room(credentials, accepted)
             peer = self.connect(credentials, seeded=True)
         except Refused as refused:
             self.turn_away(accepted, credentials, "too many", refused.text)
@@ -102,8 +102,10 @@ class Natives:
         log.warning("Refusing a native connection (%s): %s", credentials, text, extra=extra)
         self.server.door.turn_away(accepted, why)
 
-    def check_room(self, credentials: Credentials) -> None:
-        """May this user have one more connection? Raises Refused."""
+    def check_room(self, credentials: Credentials, ours: socket.socket) -> None:
+        """May this user have one more connection, whose end here this is? Raises Refused."""
+        if os.fstat(ours.fileno()).st_ino in self.ends:  # the kernel counts them with 32 bits
+            raise Refused(LIMITS_EXCEEDED, "Its socket has the number of another one")
         uid = credentials.uid
         limits = self.hub.gate.policy.allowances.of_user(uid)
         check_room(self.hub, uid, limits.max_connections_per_user)
@@ -176,9 +178,10 @@ class Natives:
         ours.setblocking(False)  # and theirs blocks, as a socket does that one has connected
         try:
             self.server.hangups.watch(ours.fileno())
-            self.check_room(credentials)
+            self.check_room(credentials, ours)
             peer = self.connect(credentials, seeded=False)
         except Refused as refused:
+            ours.close()
             theirs.close()
             raise OSError(errno.EDQUOT, refused.text) from None
         self.begin(ours.detach(), peer, credentials, given=os.fstat(theirs.fileno()).st_ino)

@@ -38,6 +38,11 @@ class Arrived:
             return ("", "gone", "no handles left", "dropped")[self.message.kind]
         return str(self.dbus)
 
+    def said(self) -> str:
+        """A D-Bus message in short, an error with its text."""
+        assert self.dbus is not None
+        return f"{self} {self.dbus.args[0]}" if self.dbus.kind == ERROR else str(self)
+
 
 class Guest(Party):
     """A D-Bus client of the house."""
@@ -179,10 +184,7 @@ class Native:
 
     def asked(self, member: str, signature: str = "", *args: Any, **options: Any) -> str:
         """A call and its answer in short, an error with its text."""
-        answer = self.ask(member, signature, *args, **options)
-        assert answer.dbus is not None
-        text = f" {answer.dbus.args[0]}" if answer.dbus.kind == ERROR else ""
-        return f"{answer}{text}"
+        return self.ask(member, signature, *args, **options).said()
 
     # what it does at the start
 

@@ -40,9 +40,7 @@ GETID = call_fields(DRIVER, "/org/freedesktop/DBus", DRIVER, "GetId")
 def refused(native: Native, data: bytes) -> str:
     """What is said of a message that is none."""
     native.send(data, [native.once()])
-    answer = native.answer(native.cookie)
-    assert answer.dbus is not None
-    return f"{answer} {answer.dbus.args[0]}"
+    return native.answer(native.cookie).said()
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

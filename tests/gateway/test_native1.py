@@ -59,10 +59,7 @@ def served(guest: Guest, native: Native, on: Handle, **options: Any) -> str:
     for each in guest.take():
         if each.kind == CALL:
             guest.reply(each, "s", each.sender)
-    answer = native.answer(cookie)
-    assert answer.dbus is not None
-    text = f" {answer.dbus.args[0]}" if answer.dbus.kind == ERROR else ""
-    return f"{answer}{text}"
+    return native.answer(cookie).said()
 
 
 # ------------------------------------------------------------------------------ Attach

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -171,6 +172,23 @@ def test_many_come_and_go_and_leave_nothing(here: Running, join: Join) -> None:
         each.close()
     assert a.take().id == own  # nobody has a handle any more
     here.until(lambda: held() == before)
+
+
+def test_two_sockets_with_one_number_are_not_taken_for_each_other(
+    here: Running, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers of sockets come again when four thousand million have been made."""
+    with monkeypatch.context() as kernel:
+        kernel.setattr(os, "fstat", lambda fd: SimpleNamespace(st_ino=7))
+        a = join()
+        with pytest.raises(Ended):
+            join()
+        with pytest.raises(Refused) as refused:
+            a.peer()
+    assert refused.value.errno == errno.EDQUOT
+    a.close()
+    here.until(lambda: here.server.hub.native == 0)
+    assert (here.server.natives.ends, here.server.natives.given) == ({}, {})
 
 
 def test_the_end_of_the_bus_is_theirs(make: Make, tmp_path: Path) -> None:
