@@ -121,6 +121,7 @@ def test_an_answer_to_what_was_only_sent(native_bus: Bus, raw: Client, fds: list
     def serve() -> None:
         call = raw.receive("M")
         raw.send(RETURN, [(5, call.serial), (6, call.sender)], fds=fds)
+        raw.ask("GetId")  # the bus has had it
 
     async def scenario() -> None:
         async with attached(native_bus) as dbus:
@@ -128,8 +129,7 @@ def test_an_answer_to_what_was_only_sent(native_bus: Bus, raw: Client, fds: list
             before = held()
             await dbus.bus.send(call(raw.name, "M"))
             await asyncio.to_thread(serve)
-            await dbus.owner("org.freedesktop.DBus")
-            await asyncio.sleep(0)
+            await dbus.owner("org.freedesktop.DBus")  # and so have we
             assert held() == before
             got: asyncio.Queue[list[int]] = asyncio.Queue()
             dbus.bus.add_message_handler(lambda message: got.put_nowait(message.unix_fds))
