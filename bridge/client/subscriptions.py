@@ -6,11 +6,13 @@ It knows nothing of objects, and of the bus only three methods.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Self, final
+from functools import partial
+from typing import Any, Self, final
 
-from dbus_fast import DBusError, ErrorType, Message
+from dbus_fast import DBusError, ErrorType, Message, MessageFlag
 
-from bridge.client.line import DRIVER, Line
+from bridge.client.calls import Answer
+from bridge.client.line import DRIVER, DRIVER_PATH, Line
 from bridge.client.matching import MatchRule
 from bridge.client.takers import copies
 
@@ -48,7 +50,7 @@ class Subscriptions:
         self.all: list[Subscription] = []
         self.owners: dict[str, str] = {}  # of the names that rules ask for; "" if nobody is
         self.followed: set[str] = set()  # those names; the owners of others are not kept
-        self.tasks: set[asyncio.Future[object]] = set()
+        self.tasks: set[asyncio.Future[Any]] = set()
         line.watchers.append(self.watch)
 
     async def add(self, text: str, callback: Callback) -> Subscription:
@@ -61,12 +63,24 @@ class Subscriptions:
             await self.follow(rule.sender)
         subscription = Subscription(self, rule, callback)
         self.all.append(subscription)
+        adding = asyncio.ensure_future(self.line.driver("AddMatch", "s", text))
         try:
-            await self.line.driver("AddMatch", "s", text)
+            await asyncio.shield(adding)
         except BaseException:
             self.all.remove(subscription)
+            self.tasks.add(adding)
+            adding.add_done_callback(partial(self.undo, text))
             raise
         return subscription
+
+    def undo(self, text: str, adding: asyncio.Future[Answer]) -> None:
+        """Who subscribed waits no longer: the bus may have the rule all the same."""
+        self.tasks.discard(adding)
+        failed = adding.cancelled() or adding.exception()
+        if not failed and self.line.connected:
+            remove = Message(DRIVER, DRIVER_PATH, DRIVER, "RemoveMatch", signature="s", body=[text])
+            remove.flags = MessageFlag.NO_REPLY_EXPECTED
+            self.line.send(remove)
 
     async def remove(self, subscription: Subscription) -> None:
         if subscription in self.all:
@@ -114,7 +128,7 @@ class Subscriptions:
             self.tasks.add(task)
             task.add_done_callback(self.told)
 
-    def told(self, task: asyncio.Future[object]) -> None:
+    def told(self, task: asyncio.Future[Any]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("a subscriber has failed", exc_info=error)

@@ -321,6 +321,39 @@ def test_a_subscriber_that_fails(native_bus: Bus, caplog: pytest.LogCaptureFixtu
     assert told == ["at once", "later"]
 
 
+def test_a_rule_that_nobody_waited_for_is_taken_back(native_bus: Bus) -> None:
+    """And that of another, which is the same, stays."""
+    rule = f"type='signal',interface='{INTERFACE}'"
+
+    async def scenario() -> None:
+        async with attached(native_bus) as dbus, attached(native_bus) as other:
+            seen: list[str] = []
+            dbus.bus.add_message_handler(lambda message: seen.append(message.member or ""))
+            heard: asyncio.Queue[str] = asyncio.Queue()
+
+            async def impatient() -> None:
+                adding = asyncio.create_task(dbus.subscribe(rule, lambda _: seen.append("no")))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                adding.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await adding
+                for _ in range(2):  # the bus has had both
+                    await dbus.owner("org.freedesktop.DBus")
+
+            await impatient()
+            await other.send(Message.new_signal(PATH, INTERFACE, "Unwanted"))
+            await other.owner("org.freedesktop.DBus")
+            mine = await dbus.subscribe(rule, lambda message: heard.put_nowait(message.member))
+            await impatient()
+            await other.send(Message.new_signal(PATH, INTERFACE, "Wanted"))
+            assert await heard.get() == "Wanted"
+            assert set(seen) <= {"Wanted"}  # handlers come after subscriptions
+            await mine.cancel()
+
+    run(scenario())
+
+
 def test_a_name_that_nobody_waited_for_is_given_up(native_bus: Bus) -> None:
     name = "com.example.Impatient"
 
