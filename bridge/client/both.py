@@ -38,12 +38,16 @@ class OnDBus(ServiceInterface):
 
 
 def on_dbus(kind: type[Service], interface: str) -> type[OnDBus]:
-    """The class of a service's D-Bus interface. TypeError: a type that D-Bus has not."""
-    members = {
-        member_of(name): exported(member_of(name), each)
-        for name, each in kind.methods.items()
-        if not is_native_only(each)
-    }
+    """The class of a service's D-Bus interface. TypeError: a type that D-Bus has not; ValueError:
+    two methods that D-Bus cannot tell apart."""
+    members: dict[str, Callable[..., None]] = {}
+    for name, each in kind.methods.items():
+        if is_native_only(each):
+            continue
+        member = member_of(name)
+        if member in members:
+            raise ValueError(f"{name} and another method are both {member} in D-Bus")
+        members[member] = exported(member, each)
     return type(f"{kind.__name__}OnDBus", (OnDBus,), {"interface": interface, **members})
 
 

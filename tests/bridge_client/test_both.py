@@ -228,6 +228,20 @@ def test_handles_inside_of_types_are_for_native_peers(native_bus: Bus) -> None:
     assert [each.name for each in face.introspect().methods] == ["Count"]
 
 
+def test_names_that_d_bus_cannot_tell_apart() -> None:
+    class Twins(Service):
+        @method
+        def look_up(self) -> None:
+            """LookUp."""
+
+        @method
+        def lookUp(self) -> None:
+            """LookUp, too."""
+
+    with pytest.raises(ValueError, match="are both LookUp in D-Bus"):
+        on_dbus(Twins, NAME)
+
+
 def test_types_that_d_bus_has_not() -> None:
     class Odd(Service):
         @method
