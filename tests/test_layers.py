@@ -17,23 +17,26 @@ ROOT = Path(__file__).parent.parent
 POLICY = ("policy", "policy.files", "policy.study")
 LAYERS: dict[str, set[str]] = {
     "bus1": set(),
-    "bus1.native": {"bus1"},
+    "bus1.fds": set(),
+    "bus1.native": {"bus1", "bus1.fds"},
     "bus1.client": {"bus1", "bus1.native"},
     "policy": set(),
     "policy.files": {"policy"},
     "policy.study": {"policy", "policy.files"},
-    "bridge.wire": set(),
-    "bridge.routing": {"bus1", *POLICY, "bridge.wire"},
+    "bridge.wire": {"bus1.fds"},
+    "bridge.routing": {"bus1", "bus1.fds", *POLICY, "bridge.wire"},
     "bridge.mediation": {"policy", "bridge.wire", "bridge.routing"},
     "bridge.activation": {"bus1", *POLICY, "bridge.wire", "bridge.routing"},
-    "bridge.driver": {"bus1", *POLICY, "bridge.wire", "bridge.routing", "bridge.activation"},
+    "bridge.driver": {
+        "bus1", "bus1.fds", *POLICY, "bridge.wire", "bridge.routing", "bridge.activation"
+    },
     "bridge.gateway": {
-        "bus1", "bus1.native", *POLICY, "bridge.wire", "bridge.routing", "bridge.activation",
-        "bridge.driver"
+        "bus1", "bus1.fds", "bus1.native", *POLICY, "bridge.wire", "bridge.routing",
+        "bridge.activation", "bridge.driver"
     },
     "bridge.transport": {
-        "bus1", "bus1.native", *POLICY, "bridge.wire", "bridge.routing", "bridge.mediation",
-        "bridge.activation", "bridge.driver", "bridge.gateway"
+        "bus1", "bus1.fds", "bus1.native", *POLICY, "bridge.wire", "bridge.routing",
+        "bridge.mediation", "bridge.activation", "bridge.driver", "bridge.gateway"
     },
     "bridge.client": {"bus1", "bus1.client", "bus1.native"},
     "bridge.cli": {

@@ -13,9 +13,10 @@ from bridge.routing.monitors import Monitors
 from bridge.routing.names import Names
 from bridge.routing.tally import Tally
 from bridge.wire.build import build
-from bridge.wire.frame import Descriptors, Frame
+from bridge.wire.frame import Frame
 from bridge.wire.protocol import NO_REPLY_EXPECTED, RETURN
 from bus1.bus import Bus
+from bus1.fds.descriptors import Descriptors
 
 if TYPE_CHECKING:
     from bridge.driver.interface import Interface, Method

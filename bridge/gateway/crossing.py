@@ -6,9 +6,10 @@ import os
 from typing import Any, NamedTuple
 from weakref import ref
 
-from bridge.wire.frame import Descriptors, Frame
+from bridge.wire.frame import Frame
 from bridge.wire.protocol import SIGNAL
 from bus1.errors import TooLong
+from bus1.fds.descriptors import Descriptors
 from bus1.message import Message
 from bus1.native.parcel import Parcel, of_bytes
 from bus1.native.words import FDS_MOST

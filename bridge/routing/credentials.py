@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from bridge.wire.frame import Descriptors
+from bus1.fds.descriptors import Descriptors
 from policy.text import printable
 
 

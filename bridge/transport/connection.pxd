@@ -8,6 +8,7 @@ from bridge.routing.router cimport Router
 from bridge.transport.socket cimport receive, send
 from bridge.wire.frame cimport Frame, Framer
 from bus1.bus cimport Bus
+from bus1.fds.closing cimport crowded
 from bus1.message cimport Message
 from bus1.peer cimport Peer
 from bus1.queue cimport Queue
@@ -19,6 +20,7 @@ cdef class Connection(Reader):
     cdef readonly object server
     cdef readonly Client client
     cdef readonly object credentials
+    cdef readonly long long payer
     cdef readonly bint closed
     cdef readonly bint ending
     cdef readonly bint resting

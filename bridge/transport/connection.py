@@ -3,20 +3,21 @@
 It decides nothing about messages, and knows the event loop only through its server.
 """
 
-import os
 from errno import ETOOMANYREFS
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from bridge.routing.client import Client
 from bridge.routing.errors import Disconnect
-from bridge.routing.hub import NAMELESS, Hub
+from bridge.routing.hub import NAMELESS, Hub, payer
 from bridge.routing.notices import Notices
 from bridge.routing.reader import Reader
 from bridge.routing.router import Router
 from bridge.transport.socket import BATCH, Truncated, receive, send
 from bridge.wire.frame import BadMessage, Frame, Framer
 from bus1.bus import Bus
+from bus1.fds import closing
+from bus1.fds.closing import crowded
 from bus1.message import ONCE_DROPPED, Message
 from bus1.peer import Peer
 from bus1.queue import Queue
@@ -55,6 +56,7 @@ class Connection(Reader):
         self.fd = fd
         self.client = client
         self.credentials = client.credentials
+        self.payer = payer(client.credentials)
         self.peer: Peer = client.peer
         self.turns = None if server.counting is None else server.counting.turns
         self.framer = framer
@@ -116,6 +118,9 @@ class Connection(Reader):
 
     def read(self) -> None:
         """One recvmsg, and every whole message that it completed."""
+        if crowded(self.payer):
+            self.server.hold_back(self)
+            return
         count = receive(self.fd, self.framer, self.client.takes_fds)
         if count > 0:
             self.dispatch()
@@ -287,7 +292,7 @@ class Connection(Reader):
     def hang_up(self) -> None:
         """Close the descriptors: all that is needed when the whole bus ends."""
         self.closed = True
-        os.close(self.fd)
+        closing.hang_up(self.fd)
         self.framer.close()
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from bridge.transport.identity import identify
 from bridge.transport.launch import Listener
 from bridge.transport.rate import Doorkeeper
 from bridge.wire.sasl import Sasl
+from bus1.fds.closing import hang_up
 from policy.configuration import Configuration
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Door:
             self.hang_up(listener, error)
             return
         if not self.has_spare():  # the next one could not even be hung up on
-            accepted.close()
+            hang_up(accepted.detach())
             self.has_spare()
             return
         self.welcome(accepted, listener, begin)
@@ -128,7 +129,7 @@ class Door:
             self.server.hangups.watch(accepted.fileno())
         except OSError as error:
             log.warning("Refusing a connection: %s", error)
-            accepted.close()
+            hang_up(accepted.detach())
             return
         if self.comes_too_often(credentials):
             self.turn_away(accepted)
@@ -157,7 +158,7 @@ class Door:
     def turn_away(self, accepted: socket.socket, why: str = "too many") -> None:
         """It is not let in."""
         self.failures[why] += 1
-        accepted.close()
+        hang_up(accepted.detach())
 
     def comes_too_often(self, credentials: Credentials) -> bool:
         """connection_rate. It does not hold for the bus's own user and for root, without whom
@@ -212,7 +213,7 @@ class Door:
             os.close(self.spare)
             self.spare = -1
         with contextlib.suppress(OSError):
-            listener.socket.accept()[0].close()
+            hang_up(listener.socket.accept()[0].detach())
         self.has_spare()
 
     def has_spare(self) -> bool:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, final
 
 from bridge.routing.credentials import Credentials
 from bridge.routing.errors import Disconnect
+from bridge.routing.hub import payer
+from bridge.transport.socket import receive_text
 from bridge.wire.sasl import AuthFailed, Sasl
+from bus1.fds.closing import crowded, hang_up
 
 if TYPE_CHECKING:
     from bridge.transport.server import Server
-
-READ = 4096  # bytes at a time: more than an honest handshake has
 
 
 @final
@@ -26,6 +27,7 @@ class Handshake:
         self.server = server
         self.fd = fd
         self.credentials = credentials
+        self.payer = payer(credentials)
         self.sasl = sasl
 
     def __str__(self) -> str:
@@ -48,7 +50,10 @@ class Handshake:
 
     def read(self) -> None:
         """Some lines, or parts of lines; perhaps the first messages behind them."""
-        data = os.read(self.fd, READ)
+        if crowded(self.payer):
+            self.server.hold_back(self)
+            return
+        data = receive_text(self.fd, self.payer)
         if not data:
             self.server.drop(self, None)
             return
@@ -73,7 +78,7 @@ class Handshake:
 
     def hang_up(self) -> None:
         """Close the descriptor."""
-        os.close(self.fd)
+        hang_up(self.fd)
 
     def close(self) -> None:
         """Give everything back."""

@@ -6,7 +6,7 @@ import struct
 from typing import Final
 
 from bridge.routing.credentials import Credentials
-from bridge.wire.frame import Descriptors
+from bus1.fds.descriptors import Descriptors
 
 # Linux, include/uapi/asm-generic/socket.h; the socket module of Python 3.11 lacks these.
 SO_PEERSEC: Final = 31

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from bridge.wire.address import Kind, ListenAddress, Unreachable, escape, listen_address, parse
+from bus1.fds.closing import hang_up
 
 FIRST_INHERITED: Final = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 FOR_ALL: Final = 0o777  # who may connect is for the bus to decide
@@ -41,7 +42,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening; remove the socket's file, unless somebody else's has its place."""
-        self.socket.close()
+        hang_up(self.socket.detach())  # who waits to be accepted may have sent something
         if self.file is not None:
             path, *identity = self.file
             with suppress(OSError):

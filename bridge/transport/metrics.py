@@ -12,6 +12,8 @@ from typing import Any, Final, final
 
 from bridge.transport.deadlines import Deadlines
 from bridge.transport.launch import Listener
+from bridge.transport.socket import receive_text
+from bus1.fds.closing import hang_up
 
 AT_ONCE: Final = 4  # who else comes waits in the kernel's queue
 SECONDS: Final = 5.0  # from connecting to the last byte
@@ -93,7 +95,7 @@ class Metrics:
         self.loop.remove_reader(scrape.fd)
         self.loop.remove_writer(scrape.fd)
         self.deadlines.discard(scrape.fd)
-        scrape.socket.close()
+        hang_up(scrape.socket.detach())
         self.start()
 
     # --------------------------------------------------------------------- one of them
@@ -101,7 +103,7 @@ class Metrics:
     def readable(self, scrape: "Scrape") -> None:
         """Some of a request has come."""
         try:
-            data = scrape.socket.recv(LONGEST)
+            data = receive_text(scrape.fd, payer=0)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:

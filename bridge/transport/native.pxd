@@ -3,6 +3,7 @@ cimport cython
 from bridge.routing.hub cimport Hub
 from bridge.routing.reader cimport Reader
 from bridge.transport.connection cimport flush_ready
+from bus1.fds.closing cimport crowded
 from bus1.native.packet cimport Packet
 from bus1.native.session cimport Session
 from bus1.native.socket cimport receive, send

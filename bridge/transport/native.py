@@ -13,6 +13,8 @@ from bridge.routing.credentials import Credentials
 from bridge.routing.hub import Hub
 from bridge.routing.reader import Reader
 from bridge.transport.connection import flush_ready
+from bus1.fds import closing
+from bus1.fds.closing import crowded
 from bus1.native.packet import Broken, Packet
 from bus1.native.session import Session
 from bus1.native.socket import receive, send
@@ -134,7 +136,10 @@ class NativeConnection(Reader):
         while count < READS:
             packet = self.rest
             if packet is None:
-                packet = receive(self.fd)
+                if crowded(session.uid):
+                    self.server.hold_back(self)
+                    return
+                packet = receive(self.fd, session.uid)
                 if packet is None:
                     self.alone += count == 1
                     return
@@ -280,7 +285,7 @@ class NativeConnection(Reader):
     def hang_up(self) -> None:
         """Close the descriptor: all that is needed when the whole bus ends."""
         self.closed = True
-        os.close(self.fd)
+        closing.hang_up(self.fd)
 
     def close(self) -> None:
         """Give everything back. Only the server calls this, once."""

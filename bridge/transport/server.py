@@ -16,7 +16,7 @@ from bridge.routing.credentials import Credentials
 from bridge.routing.entry import Kind, entry, process
 from bridge.routing.entry import connection as known
 from bridge.routing.errors import Disconnect
-from bridge.routing.hub import Hub
+from bridge.routing.hub import Hub, payer
 from bridge.routing.notices import Notices
 from bridge.routing.quotas import for_peer, for_user
 from bridge.routing.router import Router
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("bus1.server")
 
 READS: Final = 16  # of one connection in one go, at its end
+CROWDED: Final = 0.01  # seconds until it is asked again whether somebody's descriptors are closed
 MOMENT: Final = 0.002  # seconds that a monitor's messages may wait for more
 
 
@@ -86,6 +87,7 @@ class Server:
         self.hub.process = Report(self)
         self.counting: Any = None  # Counting, where metrics are wanted
         self.connections: dict[int, Anybody] = {}
+        self.held_back: set[Anybody] = set()
         self.hangups = Hangups(loop, self.hung_up)
         self.door = Door(self, listeners)
         self.natives: Any = None  # Natives, where they find it
@@ -185,7 +187,8 @@ class Server:
         if not self.may_connect(credentials):
             raise Disconnect("its user may not use this bus")
         limits = self.policy.allowances.of_user(credentials.uid)
-        framer = Framer(limits.max_message_size, limits.max_message_unix_fds)
+        whose = payer(credentials)
+        framer = Framer(limits.max_message_size, limits.max_message_unix_fds, whose)
         client = self.hub.admit(credentials, sasl.takes_fds)
         connection = Connection(self, handshake.fd, client, framer)
         self.watch(connection)
@@ -220,6 +223,20 @@ class Server:
         """Nothing more will come from it, or is to come."""
         self.loop.remove_reader(connection.fd)
 
+    def hold_back(self, connection: "Anybody") -> None:
+        """Its user has sent many descriptors, and to close them takes long (bus1/fds/closing.pyx):
+        nothing more of that user's is read before it is done."""
+        self.loop.remove_reader(connection.fd)
+        if connection not in self.held_back:
+            self.held_back.add(connection)
+            self.loop.call_later(CROWDED, self.look_again, connection)
+
+    def look_again(self, connection: "Anybody") -> None:
+        """It may be read again; else it is held back again."""
+        self.held_back.discard(connection)
+        if self.connections.get(connection.fd) is connection and not connection.ending:
+            self.watch(connection)
+
     def stop_waiting(self, connection: "Connection | NativeConnection") -> None:
         """It writes again when it has something to write."""
         self.loop.remove_writer(connection.fd)
@@ -238,8 +255,8 @@ class Server:
         """The other end was closed: read what came before, then it is dropped."""
         for _ in range(READS):
             connection = self.connections.get(fd)
-            if connection is None:
-                return
+            if connection is None or connection in self.held_back:
+                return  # it is gone; or it is read again, and then the end is seen
             if connection.ending:  # only what is to be written keeps it
                 connection.on_writable()
                 return

@@ -16,6 +16,7 @@ from bridge.transport.process import release_signals
 from bridge.transport.reload import nobody
 from bridge.transport.server import Server
 from bridge.transport.settings import Settings
+from bus1.fds import closing
 
 log = logging.getLogger(LIFECYCLE)
 
@@ -26,6 +27,7 @@ def run(
     ready: Callable[[], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT: `ready` is called when clients are being served."""
+    closing.open()
     loop = uvloop.new_event_loop()
     try:
         loop.run_until_complete(serve(loop, settings, listeners, ready))

@@ -4,9 +4,9 @@
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memcpy, memset
-from posix.unistd cimport close
 
 from bridge.wire.frame cimport Frame, Framer
+from bus1.fds.descriptors cimport close_all
 
 from bridge.wire.frame import BadMessage
 
@@ -35,7 +35,6 @@ cdef extern from "<sys/socket.h>" nogil:
     unsigned char *CMSG_DATA(cmsghdr *)
     size_t CMSG_SPACE(size_t)
     size_t CMSG_LEN(size_t)
-    Py_ssize_t recv(int, void *, size_t, int)
     Py_ssize_t recvmsg(int, msghdr *, int)
     Py_ssize_t sendmsg(int, msghdr *, int)
 
@@ -46,6 +45,7 @@ cdef enum:
     VECTORS = 256  # as many as frames: each may need one
     # The kernel allows 253 descriptors in one message (SCM_MAX_FD).
     MOST_FDS = 253
+    LINES = 4096  # bytes of text at a time: more than an honest handshake has
     CONTROL = 130  # words: CMSG_SPACE(253 * sizeof(int)), rounded up; words, so that it is aligned
 
 BATCH = 256
@@ -71,20 +71,19 @@ cpdef Py_ssize_t receive(int fd, Framer framer, bint takes_fds) except -2:
     vector.iov_base = framer.space(<Py_ssize_t *>&vector.iov_len)
     header.msg_iov = &vector
     header.msg_iovlen = 1
-    if takes_fds:
-        header.msg_control = control
-        header.msg_controllen = sizeof(control)
-        count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
-    else:  # the kernel drops descriptors that are sent along
-        count = recv(fd, vector.iov_base, vector.iov_len, MSG_DONTWAIT)
+    header.msg_control = control
+    header.msg_controllen = sizeof(control)
+    count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
     if count < 0:
         if errno == EAGAIN or errno == EINTR:
             return -1
         PyErr_SetFromErrno(OSError)
     if count > 0:
         framer.filled(count)
+    if not takes_fds:
+        refuse(&header, framer.payer)
     # At EMFILE the kernel may leave out all descriptors, and says no more than that.
-    if header.msg_controllen or (takes_fds and header.msg_flags & MSG_CTRUNC):
+    elif header.msg_controllen or header.msg_flags & MSG_CTRUNC:
         adopt(&header, framer, owed and not beyond(framer))
     return count
 
@@ -106,24 +105,58 @@ cdef int adopt(msghdr *header, Framer framer, bint repeated) except -1:
     part it writes, so what comes with later parts is closed. The kernel gives descriptors with
     the last bytes that it gives: if these are beyond the message, so are the descriptors.
     """
+    cdef list came
+    if repeated or header.msg_flags & MSG_CTRUNC:
+        refuse(header, framer.payer)
+    else:
+        came = descriptors(header)
+        framer.fds.extend(came)
+    if header.msg_flags & MSG_CTRUNC:
+        raise Truncated("file descriptors were lost on the way (too many, or none to spare here)")
+    return 0
+
+
+cdef int refuse(msghdr *header, long long payer) except -1:
+    """Close what came. To leave it no room would have the kernel close it, and us wait for that."""
+    if header.msg_controllen:
+        close_all(descriptors(header), payer)
+    return 0
+
+
+cdef list descriptors(msghdr *header):
+    """What came."""
     cdef cmsghdr *part = CMSG_FIRSTHDR(header)
     cdef size_t place, count
     cdef int number
-    cdef bint lost = header.msg_flags & MSG_CTRUNC
-    cdef bint unwanted = lost or repeated
+    cdef list found = []
     while part != NULL:
         if part.cmsg_level == SOL_SOCKET and part.cmsg_type == SCM_RIGHTS:
             count = (part.cmsg_len - CMSG_LEN(0)) // sizeof(int)
             for place in range(count):
                 memcpy(&number, CMSG_DATA(part) + place * sizeof(int), sizeof(int))
-                if unwanted:
-                    close(number)
-                else:
-                    framer.fds.append(number)
+                found.append(number)
         part = CMSG_NXTHDR(header, part)
-    if lost:
-        raise Truncated("file descriptors were lost on the way (too many, or none to spare here)")
-    return 0
+    return found
+
+
+cpdef bytes receive_text(int fd, long long payer):
+    cdef size_t control[CONTROL]
+    cdef unsigned char text[LINES]
+    cdef iovec vector
+    cdef msghdr header
+    cdef Py_ssize_t count
+    memset(&header, 0, sizeof(header))
+    vector.iov_base = text
+    vector.iov_len = sizeof(text)
+    header.msg_iov = &vector
+    header.msg_iovlen = 1
+    header.msg_control = control
+    header.msg_controllen = sizeof(control)
+    count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+    if count < 0:
+        PyErr_SetFromErrno(OSError)
+    refuse(&header, payer)
+    return text[:count]
 
 
 cpdef Py_ssize_t send(int fd, list frames, Py_ssize_t offset) except -2:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from bridge.wire.frame import Descriptors, Frame
+from bridge.wire.frame import Frame
+from bus1.fds.descriptors import Descriptors
 
 def build(
     kind: int,

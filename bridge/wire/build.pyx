@@ -9,13 +9,14 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from bridge.wire.frame cimport Descriptors, Frame, admit
+from bridge.wire.frame cimport Frame, admit
 from bridge.wire.header cimport (
     DESTINATION, ERROR_NAME, FIXED_PART, INTERFACE, LONGEST_MESSAGE, MEMBER, PATH, REPLY_SERIAL,
     SIGNATURE, UNIX_FDS, measure
 )
 from bridge.wire.reader cimport aligned, le32toh, le64toh  # each is its own inverse
 from bridge.wire.signature cimport FIXED, UNIT, check_signature
+from bus1.fds.descriptors cimport Descriptors
 
 from bridge.wire.frame import BadMessage
 

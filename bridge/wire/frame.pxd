@@ -3,14 +3,7 @@ cimport cython
 from bridge.wire.header cimport Header
 from bridge.wire.intake cimport Intake
 from bridge.wire.reader cimport Span
-
-
-@cython.final
-@cython.no_gc
-cdef class Descriptors:
-    cdef readonly list numbers
-    cdef object owner
-    cdef object __weakref__
+from bus1.fds.descriptors cimport Descriptors
 
 
 @cython.final
@@ -64,6 +57,7 @@ cdef class Framer:
     cdef bytes sender
     cdef Py_ssize_t max_message_size
     cdef Py_ssize_t max_message_fds
+    cdef readonly long long payer
     cdef unsigned char *space(self, Py_ssize_t *size) except NULL
     cdef int filled(self, Py_ssize_t count) except -1
     cdef bint begun(self)

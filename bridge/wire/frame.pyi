@@ -6,18 +6,10 @@ bytes go and how many may, `filled` how many came; and it sends `data[:size]` of
 
 from typing import Any, final
 
+from bus1.fds.descriptors import Descriptors
+
 class BadMessage(Exception):
     """The peer broke the protocol; the text says how (and it must be disconnected)."""
-
-@final
-class Descriptors:
-    """File descriptors received with a message; closed when the last reference goes, unless they
-    have another owner, who lives as long."""
-
-    def __init__(self, numbers: list[int], owner: object = None) -> None: ...
-    def __len__(self) -> int: ...
-    @property
-    def numbers(self) -> list[int]: ...
 
 @final
 class Frame:
@@ -75,7 +67,8 @@ class Framer:
     def fds(self) -> list[int]:
         """Received and not yet claimed by a message, in order: whoever receives appends. As with
         the reference, those that a message leaves over are the next one's."""
-    def __init__(self, max_message_size: int, max_message_fds: int) -> None: ...
+    def __init__(self, max_message_size: int, max_message_fds: int, payer: int = 0) -> None:
+        """The payer is the user whose bytes these are: descriptors are closed at its expense."""
     def stamp(self, sender: str) -> None:
         """All frames taken from now on carry this SENDER."""
     def feed(self, data: bytes) -> None:

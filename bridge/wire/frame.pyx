@@ -8,7 +8,6 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy
-from posix.unistd cimport close
 
 from bridge.wire.header cimport (
     DESTINATION, ERROR_NAME, FIXED_PART, INTERFACE, LONGEST_FIELDS, LONGEST_MESSAGE, MEMBER, PATH,
@@ -19,6 +18,7 @@ from bridge.wire.names cimport is_bus_name, unique_number
 from bridge.wire.reader cimport Reader, load32
 from bridge.wire.text cimport shared_text
 from bridge.wire.walk cimport check_body, first_texts
+from bus1.fds.descriptors cimport Descriptors, close_all
 
 FIELDS = (
     "", "PATH", "INTERFACE", "MEMBER", "ERROR_NAME", "REPLY_SERIAL", "DESTINATION", "SENDER",
@@ -28,29 +28,6 @@ FIELDS = (
 
 class BadMessage(Exception):
     """The peer broke the protocol; the text says how (and it must be disconnected)."""
-
-
-@cython.final
-@cython.no_gc
-cdef class Descriptors:
-    """File descriptors received with a message; closed when the last reference goes, unless they
-    have another owner, who lives as long."""
-
-    def __init__(self, list numbers not None, object owner=None):
-        self.numbers = numbers
-        self.owner = owner
-
-    def __len__(self):
-        return len(self.numbers)
-
-    def __dealloc__(self):
-        if self.numbers is not None and self.owner is None:
-            close_all(self.numbers)
-
-
-cdef void close_all(list numbers) noexcept:
-    for number in numbers:
-        close(<int>number)
 
 
 @cython.final
@@ -198,15 +175,18 @@ cdef Frame sealed(
 cdef class Framer:
     """One connection's incoming bytes: space and filled (or feed), take until None, settle."""
 
-    def __init__(self, Py_ssize_t max_message_size, Py_ssize_t max_message_fds):
+    def __init__(
+        self, Py_ssize_t max_message_size, Py_ssize_t max_message_fds, long long payer=0
+    ):
         self.fds = []
         self.intake = Intake()
         self.max_message_size = max_message_size
         self.max_message_fds = max_message_fds
+        self.payer = payer
 
     def __dealloc__(self):
         if self.fds is not None:
-            close_all(self.fds)
+            close_all(self.fds, self.payer)
 
     def stamp(self, str sender not None):
         """All frames taken from now on carry this SENDER."""
@@ -259,6 +239,8 @@ cdef class Framer:
             intake.data + intake.at, total, self.sender, self.fds, self.max_message_fds, memory
         )
         intake.took(total, memory != NULL)
+        if frame.fds is not None:
+            frame.fds.payer = self.payer
         return frame
 
     def kept(self):
@@ -272,5 +254,5 @@ cdef class Framer:
     cpdef close(self):
         """Forget all that was received and not taken; close its file descriptors."""
         self.intake.forget()
-        close_all(self.fds)
+        close_all(self.fds, self.payer)
         self.fds.clear()

@@ -1,1 +1,1 @@
-from bridge.wire.frame cimport Descriptors, Frame
+from bridge.wire.frame cimport Frame

@@ -1,6 +1,7 @@
 """Messages that came by another way than a connection's bytes, made ready to be routed."""
 
-from bridge.wire.frame import Descriptors, Frame
+from bridge.wire.frame import Frame
+from bus1.fds.descriptors import Descriptors
 
 def relay(
     data: bytes,

@@ -8,12 +8,13 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
-from bridge.wire.frame cimport Descriptors, Frame, admit, complaint
+from bridge.wire.frame cimport Frame, admit, complaint
 from bridge.wire.header cimport (
     DESTINATION, FIXED_PART, LONGEST_FIELDS, LONGEST_MESSAGE, REPLY_SERIAL, Header, measure, scan
 )
 from bridge.wire.intake cimport FRONT
 from bridge.wire.reader cimport aligned, be32toh, le32toh, load32
+from bus1.fds.descriptors cimport Descriptors
 
 from bridge.wire.frame import BadMessage
 

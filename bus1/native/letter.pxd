@@ -1,5 +1,6 @@
 cimport cython
-from bus1.native.packet cimport Descriptors, Packet
+from bus1.fds.descriptors cimport Descriptors
+from bus1.native.packet cimport Packet
 from bus1.native.parcel cimport Parcel, inline, mapped
 from bus1.node cimport Handle, Node
 from bus1.peer cimport Peer

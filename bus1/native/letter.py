@@ -7,8 +7,9 @@ Whatever no packet could bring to its receivers is refused here.
 from errno import EBADF, EMSGSIZE
 
 from bus1.errors import BusError, Invalid, Stranger, Unknown
+from bus1.fds.descriptors import Descriptors
 from bus1.native.memfd import sealed
-from bus1.native.packet import Descriptors, Packet
+from bus1.native.packet import Packet
 from bus1.native.parcel import Parcel, inline, mapped
 from bus1.node import Handle, Node
 from bus1.peer import Peer

@@ -1,5 +1,7 @@
 cimport cython
 
+from bus1.fds.descriptors cimport Descriptors
+
 # As bus1.native.words has them (which is for those who are not compiled; a test compares).
 cdef enum:
     PACKET = 131072
@@ -8,13 +10,7 @@ cdef enum:
     HEADER = 16
 
 
-# Both not for the garbage collector: they are in no cycles.
-@cython.final
-@cython.no_gc
-cdef class Descriptors:
-    cdef readonly list numbers
-
-
+# Not for the garbage collector: it is in no cycles.
 @cython.final
 @cython.no_gc
 @cython.freelist(8)
@@ -29,6 +25,7 @@ cdef class Packet:
     cdef readonly Py_ssize_t fd_count
     cdef Py_ssize_t fd_at  # what came before is not ours any more
     cdef bint incoming, cut
+    cdef long long payer  # who sent what came
     cdef list holds  # whoever closes the descriptors that go
     cpdef bytes raw(self)
     cpdef int check(self) except -1

@@ -7,6 +7,8 @@ from record to record, and the reading methods give what the record's body holds
 
 from typing import final
 
+from bus1.fds.descriptors import Descriptors
+
 PACKET_MOST: int  # bytes in a packet
 FDS_MOST: int  # descriptors in a packet
 
@@ -15,15 +17,6 @@ class Broken(Exception):
 
 class Malformed(Exception):
     """The record's body is shorter than what it should hold."""
-
-@final
-class Descriptors:
-    """File descriptors on their way; closed when the last reference goes."""
-
-    def __init__(self, numbers: list[int]) -> None: ...
-    def __len__(self) -> int: ...
-    @property
-    def numbers(self) -> list[int]: ...
 
 @final
 class Packet:

@@ -11,7 +11,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport PyObject
 from libc.string cimport memcpy, memset
-from posix.unistd cimport close
+
+from bus1.fds.closing cimport let_go
+from bus1.fds.descriptors cimport Descriptors
 
 
 cdef enum:
@@ -43,27 +45,6 @@ class Broken(Exception):
 
 class Malformed(Exception):
     """The record's body is shorter than what it should hold."""
-
-
-@cython.final
-@cython.no_gc
-cdef class Descriptors:
-    """File descriptors on their way; closed when the last reference goes."""
-
-    def __init__(self, list numbers not None):
-        self.numbers = numbers
-
-    def __len__(self):
-        return len(self.numbers)
-
-    def __dealloc__(self):
-        if self.numbers is not None:
-            close_all(self.numbers)
-
-
-cdef void close_all(list numbers) noexcept:
-    for number in numbers:
-        close(<int>number)
 
 
 @cython.final
@@ -141,7 +122,7 @@ cdef class Packet:
     cdef void close_until(self, Py_ssize_t place) noexcept:
         """Descriptors of ours that nobody has claimed."""
         while self.fd_at < place:
-            close(self.numbers[self.fd_at])
+            let_go(self.numbers[self.fd_at], self.payer)
             self.fd_at += 1
 
     cpdef Py_ssize_t left(self) noexcept:
@@ -183,7 +164,7 @@ cdef class Packet:
             numbers.append(self.numbers[place])
         self.fd_at += self.fds
         self.fds = 0
-        return Descriptors(numbers)
+        return Descriptors(numbers, None, self.payer)
 
     cpdef Py_ssize_t unclaimed(self) noexcept:
         return self.fd_count - self.fd_at

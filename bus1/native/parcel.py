@@ -1,7 +1,7 @@
 """What a native message brings: bytes, or a sealed memfd. It knows no queues and no sockets."""
 
+from bus1.fds.descriptors import Descriptors
 from bus1.native.memfd import seal
-from bus1.native.packet import Descriptors
 from bus1.native.words import INLINE_MOST
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bus1.errors import Foreign, Invalid, Quota, Unknown
+from bus1.fds.descriptors import Descriptors
 from bus1.native import words
 from bus1.native.letter import Letter, own
-from bus1.native.packet import Descriptors, Packet
+from bus1.native.packet import Packet
 from bus1.native.result import Result
 from bus1.peer import Peer
 from bus1.quota import Limits
@@ -119,7 +120,9 @@ def spawn(session: "Session", packet: Packet, flags: int, result: Result) -> Non
         raise Quota("many new peers whose sockets have not been fetched")
     session.work += MAKING
     peer, fd = session.house.spawn(session)
-    result.fds = Descriptors([fd])  # if it has no seed after all, it has lost its other end
+    result.fds = Descriptors(
+        [fd], None, session.uid
+    )  # if it has no seed after all, it has lost its other end
     sow(session, packet, flags, peer)
     session.house.equip(session, peer)
     result.fd_count = 1

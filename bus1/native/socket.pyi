@@ -2,8 +2,10 @@
 
 from bus1.native.packet import Packet
 
-def receive(fd: int) -> Packet | None:
-    """One recvmsg: a packet, with size 0 at the end; None: try later. Raises OSError."""
+def receive(fd: int, payer: int = 0) -> Packet | None:
+    """One recvmsg: a packet, with size 0 at the end; None: try later. What
+    nobody wants of its descriptors is closed at the expense of the payer, who sent them. Raises
+    OSError."""
 
 def send(fd: int, packet: Packet) -> bool:
     """One sendmsg. True: the kernel has it, and the packet is empty again. False: try later, with

@@ -4,8 +4,8 @@
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memcpy, memset
-from posix.unistd cimport close
 
+from bus1.fds.closing cimport let_go
 from bus1.native.packet cimport PACKET, Packet, arrived, vacant
 
 
@@ -40,7 +40,7 @@ cdef enum:
     CONTROL = 130  # words: CMSG_SPACE(253 * sizeof(int)), rounded up; words, so that it is aligned
 
 
-cpdef Packet receive(int fd):
+cpdef Packet receive(int fd, long long payer=0):
     cdef size_t[CONTROL] control
     cdef iovec vector
     cdef msghdr header
@@ -60,6 +60,7 @@ cpdef Packet receive(int fd):
         PyErr_SetFromErrno(OSError)
     # At EMFILE the kernel may leave out all descriptors, and says no more than that.
     packet = arrived(count, header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) != 0)
+    packet.payer = payer
     if header.msg_controllen:
         adopt(&header, packet)
     return packet
@@ -76,7 +77,7 @@ cdef void adopt(msghdr *header, Packet packet) noexcept:
             for place in range(count):
                 memcpy(&number, CMSG_DATA(part) + place * sizeof(int), sizeof(int))
                 if not packet.gain(number):  # the kernel has no more in one packet
-                    close(number)
+                    let_go(number, packet.payer)
                     packet.cut = True
         part = CMSG_NXTHDR(header, part)
 

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.driver import credentials
 from bridge.routing.credentials import Credentials
-from bridge.wire.frame import Descriptors
+from bus1.fds.descriptors import Descriptors
 from tests.driver.desk import OWN, Desk, text
 from tests.raw import DRIVER, Client
 

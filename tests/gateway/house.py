@@ -15,7 +15,7 @@ from bridge.gateway.face import Face
 from bridge.gateway.gateway import Gateway
 from bridge.routing.credentials import Credentials
 from bus1 import DATA, Handle, Message, Node
-from bus1.native.packet import Descriptors
+from bus1.fds.descriptors import Descriptors
 from bus1.native.parcel import of_bytes
 from tests import raw
 from tests.raw import CALL, DRIVER, DRIVER_PATH, ERROR, RETURN, SIGNAL, build, call_fields

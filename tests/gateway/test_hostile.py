@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus1 import Invalid, Unknown
+from bus1.fds.descriptors import Descriptors
 from bus1.native.memfd import seal
-from bus1.native.packet import Descriptors
 from bus1.native.parcel import inline, mapped
 from policy.limits import Limits
 from tests import frames, policies

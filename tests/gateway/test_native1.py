@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bridge.wire.frame import Descriptors
 from bus1 import NO_HANDLES_LEFT, NODE_GONE, Handle
+from bus1.fds.descriptors import Descriptors
 from bus1.native.parcel import inline
 from policy.configuration import Configuration
 from policy.limits import Limits

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from bus1 import Bus, Limits, Peer, Queue
+from bus1.fds.descriptors import Descriptors
 from bus1.native import words
-from bus1.native.packet import Descriptors, Packet
+from bus1.native.packet import Packet
 from bus1.native.session import Session
 from bus1.native.socket import send
 

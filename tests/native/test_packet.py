@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bus1.fds.descriptors import Descriptors
 from bus1.native import packet as module
 from bus1.native import words
-from bus1.native.packet import Broken, Descriptors, Malformed, Packet
+from bus1.native.packet import Broken, Malformed, Packet
 from bus1.native.socket import receive, send
 from tests.native.desk import ids, record
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bridge.routing.credentials import Credentials, command
-from bridge.wire.frame import Descriptors
+from bus1.fds.descriptors import Descriptors
 
 COMM = command(os.getpid())
 

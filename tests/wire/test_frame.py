@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.wire.frame import BadMessage, Descriptors, Frame, Framer
+from bridge.wire.frame import BadMessage, Frame, Framer
+from bus1.fds.descriptors import Descriptors
 from tests.wire import model, reference
 from tests.wire.strategies import messages, mutated
 

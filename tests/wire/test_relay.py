@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.wire.frame import BadMessage, Descriptors, Frame
+from bridge.wire.frame import BadMessage, Frame
 from bridge.wire.relay import borrowed, relay
+from bus1.fds.descriptors import Descriptors
 from tests import frames
 from tests.raw import DESTINATION, PATH, REPLY_SERIAL, RETURN, SENDER, SIGNATURE, build, parse
 

@@ -1,0 +1,1 @@
+cdef bint harmless(int fd) noexcept nogil
