@@ -264,6 +264,7 @@ def send(client: Client, fd: int, count: int) -> None:
 def served(client: Client, seconds: float = 10) -> bool:
     """Is its next call answered in this time?"""
     serial = client.call("GetId")
+    client.unsettled = False  # so that nobody else waits for it
     while client.buffer or select.select([client.sock], [], [], seconds)[0]:
         if client.read().reply_to == serial:
             return True
