@@ -3,68 +3,33 @@
 and for whom they are closed.
 
 Nothing is ever refused here, since a descriptor must go somewhere; so what comes in is bounded where
-it is read (`crowded`). There are two kinds of waiting. Most ends when a signal comes, as that for a
-connection that lingers: the kernel then goes on without us, and what was sent is still delivered.
-Who waits for a file system that does not answer cannot be interrupted, and is lost until it does:
-so a user has only as many threads as are left for others, and the bus's own connections have a
-thread of their own.
+it is read (`crowded`). There are two kinds of waiting. Most can be cut short, as that for a connection that
+lingers (alarm.pyx). Who waits for a file system that does not answer cannot be interrupted, and is
+lost until it does: so a user has only as many threads as are left for others, and the bus's own
+connections have a thread of their own.
 """
 
-from libc.string cimport memset
-from posix.types cimport pid_t
 from posix.unistd cimport close
 
+from bus1.fds.alarm cimport Alarm, begin, close_within, heed, set_up
 from bus1.fds.harmless cimport harmless
 
 
 cdef extern from *:
     """
     #include <pthread.h>
-    #include <signal.h>
     #include <sys/resource.h>
     #include <sys/socket.h>
-    #include <sys/syscall.h>
-    #include <time.h>
-    #include <unistd.h>
-    #ifndef sigev_notify_thread_id
-    #define sigev_notify_thread_id _sigev_un._tid
-    #endif
     """
-    ctypedef struct pthread_t:
-        pass
-    ctypedef struct pthread_attr_t:
-        pass
     ctypedef struct pthread_mutex_t:
         pass
     ctypedef struct pthread_cond_t:
         pass
-    ctypedef struct sigset_t:
-        pass
-    ctypedef struct timer_t:
-        pass
-    ctypedef void (*Handler)(int) noexcept nogil
-    struct timespec:
-        long tv_sec, tv_nsec
-    struct itimerspec:
-        timespec it_interval, it_value
-    struct sigevent:
-        int sigev_notify, sigev_signo
-        pid_t sigev_notify_thread_id
-    struct sigaction_t "sigaction":
-        Handler sa_handler
-        int sa_flags
-    enum: PTHREAD_CREATE_DETACHED, SIGURG, SIG_SETMASK, SA_RESTART, SIGEV_THREAD_ID
     struct rlimit:
         unsigned long long rlim_cur
-    enum: CLOCK_MONOTONIC, SYS_gettid, SHUT_RDWR, RLIMIT_NOFILE
+    enum: SHUT_RDWR, RLIMIT_NOFILE
     int getrlimit(int, rlimit *)
-    int pthread_attr_init(pthread_attr_t *) nogil
-    int pthread_attr_destroy(pthread_attr_t *) nogil
-    int pthread_attr_setdetachstate(pthread_attr_t *, int) nogil
-    int pthread_attr_setstacksize(pthread_attr_t *, size_t) nogil
-    int pthread_create(
-        pthread_t *, const pthread_attr_t *, void *(*)(void *) noexcept nogil, void *
-    ) nogil
+    int shutdown(int, int) nogil
     int pthread_atfork(void (*)(), void (*)(), void (*)() noexcept nogil)
     int pthread_mutex_init(pthread_mutex_t *, void *) nogil
     int pthread_mutex_lock(pthread_mutex_t *) nogil
@@ -72,14 +37,6 @@ cdef extern from *:
     int pthread_cond_init(pthread_cond_t *, void *)
     int pthread_cond_signal(pthread_cond_t *) nogil
     int pthread_cond_wait(pthread_cond_t *, pthread_mutex_t *) nogil
-    int pthread_sigmask(int, const sigset_t *, sigset_t *) nogil
-    int sigfillset(sigset_t *) nogil
-    int sigdelset(sigset_t *, int) nogil
-    int sigaction(int, const sigaction_t *, sigaction_t *)
-    int timer_create(int, sigevent *, timer_t *) nogil
-    int timer_settime(timer_t, int, const itimerspec *, itimerspec *) nogil
-    int shutdown(int, int) nogil
-    long syscall(long, ...) nogil
 
 
 cdef enum:
@@ -89,7 +46,6 @@ cdef enum:
     THREADS = 8  # for what programs sent
     USERS = 64  # are told apart: more of them share a line
     NUMBERS = 1 << 20  # descriptors there may be (fs.nr_open, unless somebody changed it)
-    STACK = 64 * 1024
     # Nanoseconds until a closing is told to go on, again and again. What a program sent may have an
     # honest reason to take a while; what lies unread in a connection of ours has none.
     PATIENCE = 10_000_000
@@ -134,19 +90,6 @@ cdef void found(Crew *crew, int most, long patience):
     pthread_cond_init(&crew.wanted, NULL)
     crew.most = most
     crew.patience = patience
-
-
-cdef void heed():
-    """The signal that ends the waiting does nothing else."""
-    cdef sigaction_t action
-    memset(&action, 0, sizeof(action))
-    action.sa_handler = nothing
-    action.sa_flags = SA_RESTART
-    sigaction(SIGURG, &action, NULL)
-
-
-cdef void nothing(int number) noexcept nogil:
-    pass
 
 
 cdef void forked() noexcept nogil:
@@ -212,26 +155,9 @@ cdef void call(Crew *crew) noexcept nogil:
     if crew.asleep:
         crew.called = True
         pthread_cond_signal(&crew.wanted)
-    elif crew.here < crew.most and begin(crew):
+    elif crew.here < crew.most and begin(work, crew):
         crew.called = True
         crew.here += 1
-
-
-cdef bint begin(Crew *crew) noexcept nogil:
-    """A new thread, which takes no signals from us. False if there can be none."""
-    cdef pthread_attr_t attributes
-    cdef pthread_t thread
-    cdef sigset_t every, before
-    cdef bint done
-    sigfillset(&every)
-    pthread_sigmask(SIG_SETMASK, &every, &before)
-    pthread_attr_init(&attributes)
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED)
-    pthread_attr_setstacksize(&attributes, STACK)
-    done = pthread_create(&thread, &attributes, work, crew) == 0
-    pthread_attr_destroy(&attributes)
-    pthread_sigmask(SIG_SETMASK, &before, NULL)
-    return done
 
 
 # ------------------------------------------------------------------------- in a thread
@@ -240,9 +166,9 @@ cdef bint begin(Crew *crew) noexcept nogil:
 cdef void *work(void *place) noexcept nogil:
     cdef Crew *crew = <Crew *>place
     cdef Line *line
-    cdef timer_t alarm
-    cdef bint has_alarm = set_up(&alarm)
+    cdef Alarm alarm
     cdef int fd
+    set_up(&alarm)
     pthread_mutex_lock(&lock)
     crew.called = False
     while True:
@@ -257,11 +183,7 @@ cdef void *work(void *place) noexcept nogil:
         if next_line(crew) != NULL:
             call(crew)
         pthread_mutex_unlock(&lock)
-        if has_alarm:
-            set_alarm(alarm, crew.patience)
-        close(fd)
-        if has_alarm:
-            set_alarm(alarm, 0)
+        close_within(fd, &alarm, crew.patience)
         pthread_mutex_lock(&lock)
         done(line, crew)
     return NULL
@@ -298,24 +220,3 @@ cdef void done(Line *line, Crew *crew) noexcept nogil:
     crew.in_work -= 1
     line.held -= 1
     total -= 1
-
-
-cdef bint set_up(timer_t *alarm) noexcept nogil:
-    """This thread can be told to go on, by a clock of its own."""
-    cdef sigset_t others
-    cdef sigevent event
-    sigfillset(&others)
-    sigdelset(&others, SIGURG)
-    pthread_sigmask(SIG_SETMASK, &others, NULL)
-    memset(&event, 0, sizeof(event))
-    event.sigev_notify = SIGEV_THREAD_ID
-    event.sigev_signo = SIGURG
-    event.sigev_notify_thread_id = <pid_t>syscall(SYS_gettid)
-    return timer_create(CLOCK_MONOTONIC, &event, alarm) == 0
-
-
-cdef void set_alarm(timer_t alarm, long patience) noexcept nogil:
-    cdef itimerspec when
-    when.it_value.tv_sec = when.it_interval.tv_sec = 0
-    when.it_value.tv_nsec = when.it_interval.tv_nsec = patience
-    timer_settime(alarm, 0, &when, NULL)

@@ -1,0 +1,12 @@
+cdef extern from "<time.h>" nogil:
+    ctypedef struct timer_t:
+        pass
+
+cdef struct Alarm:
+    timer_t clock
+    bint rings  # the kernel had one for us
+
+cdef void heed() noexcept
+cdef bint begin(void *(*work)(void *) noexcept nogil, void *argument) noexcept nogil
+cdef void set_up(Alarm *alarm) noexcept nogil
+cdef void close_within(int fd, Alarm *alarm, long nanoseconds) noexcept nogil
