@@ -3,12 +3,11 @@
 
 A signal ends most kinds of waiting in close(2): it does less then, and the kernel does the rest by
 itself. What was sent by a connection is still delivered. The signal may come a moment before the
-waiting begins, so it comes again and again until the descriptor is closed.
+waiting begins, so it comes again and again.
 """
 
 from libc.string cimport memset
 from posix.types cimport pid_t
-from posix.unistd cimport close
 
 
 cdef extern from *:
@@ -104,19 +103,15 @@ cdef void set_up(Alarm *alarm) noexcept nogil:
     event.sigev_notify = SIGEV_THREAD_ID
     event.sigev_signo = SIGURG
     event.sigev_notify_thread_id = <pid_t>syscall(SYS_gettid)
-    alarm.rings = timer_create(CLOCK_MONOTONIC, &event, &alarm.clock) == 0
-
-
-cdef void close_within(int fd, Alarm *alarm, long nanoseconds) noexcept nogil:
-    """Close it, and wait no longer than this if a signal can help it."""
-    ring_every(alarm, nanoseconds)
-    close(fd)
-    ring_every(alarm, 0)
+    alarm.rings = False
+    alarm.works = timer_create(CLOCK_MONOTONIC, &event, &alarm.clock) == 0
 
 
 cdef void ring_every(Alarm *alarm, long nanoseconds) noexcept nogil:
+    """From now on close(2) waits no longer than this, if a signal can help it. 0: no more."""
     cdef itimerspec when
-    if alarm.rings:
+    if alarm.works and alarm.rings != (nanoseconds != 0):
+        alarm.rings = nanoseconds != 0
         when.it_value.tv_sec = when.it_interval.tv_sec = 0
         when.it_value.tv_nsec = when.it_interval.tv_nsec = nanoseconds
         timer_settime(alarm.clock, 0, &when, NULL)

@@ -9,9 +9,9 @@ lost until it does: so a user has only as many threads as are left for others, a
 connections have a thread of their own.
 """
 
-from posix.unistd cimport close
+from posix.unistd cimport close, usleep
 
-from bus1.fds.alarm cimport Alarm, begin, close_within, heed, set_up
+from bus1.fds.alarm cimport Alarm, begin, heed, ring_every, set_up
 from bus1.fds.harmless cimport harmless
 
 
@@ -50,6 +50,7 @@ cdef enum:
     # honest reason to take a while; what lies unread in a connection of ours has none.
     PATIENCE = 10_000_000
     IMPATIENCE = 50_000
+    NAP = 1000  # microseconds
 
 cdef struct Line:  # of those who wait: the first, the last; each knows the one behind it
     int first, last
@@ -167,6 +168,7 @@ cdef void *work(void *place) noexcept nogil:
     cdef Crew *crew = <Crew *>place
     cdef Line *line
     cdef Alarm alarm
+    cdef bint tired = False
     cdef int fd
     set_up(&alarm)
     pthread_mutex_lock(&lock)
@@ -174,19 +176,35 @@ cdef void *work(void *place) noexcept nogil:
     while True:
         line = next_line(crew)
         if line == NULL:
-            crew.asleep += 1
-            pthread_cond_wait(&crew.wanted, &lock)
-            crew.asleep -= 1
-            crew.called = False
+            ring_every(&alarm, 0)
+            rest(crew, tired)
+            tired = False
             continue
         fd = take(line, crew)
+        tired = True
+        ring_every(&alarm, crew.patience)
         if next_line(crew) != NULL:
             call(crew)
         pthread_mutex_unlock(&lock)
-        close_within(fd, &alarm, crew.patience)
+        close(fd)
         pthread_mutex_lock(&lock)
         done(line, crew)
     return NULL
+
+
+cdef void rest(Crew *crew, bint tired) noexcept nogil:
+    """Wait until there is more. After work that is likely to be soon: then to look again after a
+    nap costs less than to be woken for each."""
+    if tired and not crew.called:
+        crew.called = True
+        pthread_mutex_unlock(&lock)
+        usleep(NAP)
+        pthread_mutex_lock(&lock)
+    else:
+        crew.asleep += 1
+        pthread_cond_wait(&crew.wanted, &lock)
+        crew.asleep -= 1
+    crew.called = False
 
 
 cdef Line *next_line(Crew *crew) noexcept nogil:
