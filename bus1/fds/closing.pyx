@@ -116,6 +116,8 @@ cpdef bint crowded(long long payer) noexcept:
 
 
 cpdef void let_go(int fd, long long payer) noexcept:
+    if fd < 0:  # the place of one that is somebody else's (bridge/wire/relay.pyx)
+        return
     if not opened or harmless(fd):
         close(fd)
     else:
@@ -150,7 +152,7 @@ cdef void enter(int fd, Line *line, Crew *crew) noexcept nogil:
 
 cdef void call(Crew *crew) noexcept nogil:
     """One more thread is to look, unless one is about to. If there can be none now, one of those
-    that are there will look when it is done."""
+    that are there will look when it is done, or whoever comes next calls again."""
     if crew.called:
         return
     if crew.asleep:

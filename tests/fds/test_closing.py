@@ -136,6 +136,15 @@ print(len(os.listdir("/proc/self/fd")) - before, threads() <= 9)
     assert run(program) == "0 True"
 
 
+def test_a_number_that_is_none_is_not_closed() -> None:
+    program = """
+closing.open()
+Descriptors([-1, -1])
+print(closing.held(), threads())
+"""
+    assert run(program) == "0 0"
+
+
 def test_one_who_borrows_closes_nothing() -> None:
     read, write = os.pipe()
     program = """
