@@ -125,6 +125,8 @@ cpdef void let_go(int fd, long long payer) noexcept:
 
 
 cpdef void hang_up(int fd) noexcept:
+    if fd < 0:  # it was closed before
+        return
     if not opened:
         close(fd)
     else:

@@ -140,6 +140,7 @@ def test_a_number_that_is_none_is_not_closed() -> None:
     program = """
 closing.open()
 Descriptors([-1, -1])
+closing.hang_up(-1)
 print(closing.held(), threads())
 """
     assert run(program) == "0 0"
