@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
@@ -18,6 +19,12 @@ from tests.buses import KINDS, Bus, start, started  # noqa: E402 (needs the path
 from tests.raw import Client  # noqa: E402
 
 numbers = itertools.count(1)
+
+# How long an example takes says more about what else runs than about what is tested.
+settings.register_profile(
+    "busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,3 +101,19 @@ def pytest_runtest_makereport(
             if isinstance(value, Bus):
                 report.sections.append((f"log of {value.kind}", value.log()[-8000:]))
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """A worker of pytest-xdist sends its reports as UTF-8, and some tests write what is none."""
+    return printable((yield))
+
+
+def printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, list | tuple):
+        return type(value)(map(printable, value))
+    if isinstance(value, dict):
+        return {key: printable(each) for key, each in value.items()}
+    return value

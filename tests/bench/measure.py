@@ -8,6 +8,7 @@ import subprocess
 import time
 from typing import NamedTuple
 
+from tests.alone import alone
 from tests.bench.bus import Bus, pinned
 from tests.bench.cases import Case
 from tests.bench.targets import HERE, Failure, Target
@@ -32,7 +33,8 @@ class Length(NamedTuple):
 
 def build() -> None:
     """loadgen and relay, when they are older than their text."""
-    subprocess.run(["make", "-s", "-C", str(HERE)], check=True)
+    with alone(HERE / "build"):
+        subprocess.run(["make", "-s", "-C", str(HERE)], check=True)
 
 
 def placement(case: Case) -> set[int] | None:

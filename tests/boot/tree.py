@@ -6,18 +6,16 @@ in a layer of their own with each boot. BOOT_CACHE names another place than ~/.c
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.alone import alone
 from tests.boot import wheels
 from tests.boot.trouble import Trouble
 
@@ -38,8 +36,7 @@ def cache() -> Path:
 def tree() -> Path:
     """The root file system; makes it if there is none of these packages."""
     place = cache()
-    place.mkdir(parents=True, exist_ok=True)
-    with lock(place / "lock"):
+    with alone(place):
         found = place / f"tree-{fingerprint()}"
         if not found.is_dir():
             build(found)
@@ -98,14 +95,6 @@ def forget(place: Path) -> None:
     for old in place.glob("tree-*"):
         if old.stat().st_mtime < time.time() - AGE:
             shutil.rmtree(old)
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """One makes a tree at a time."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def within(root: Path, *command: str) -> None:

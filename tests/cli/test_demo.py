@@ -96,9 +96,9 @@ def test_all_subscribers_see_the_signals_in_the_order_of_their_stamps(
     assert {sender for _, sender, _ in rows} == {"service", "Ben"}
 
 
-def test_on_a_terminal_it_is_in_colour(tmp_path: Path) -> None:
+def test_on_a_terminal_it_is_in_colour(tmp_path_factory: pytest.TempPathFactory) -> None:
     terminal, other = pty.openpty()
-    process = play(tmp_path, other)
+    process = play(tmp_path_factory.mktemp("demo"), other)  # short: a socket's path is in it
     os.close(other)
     text = b""
     try:

@@ -130,6 +130,7 @@ def test_each_line_is_one_entry(system: System) -> None:
 @pytest.mark.parametrize(
     ("bus_type", "which"),
     [("session", WHICH), ("system", "[system] "), ("", ""), ("100%s %(message)s %", "")],
+    ids=["session", "system", "unknown", "strange"],
 )
 def test_which_bus_it_is(bus_type: str, which: str, capfd: pytest.CaptureFixture[str]) -> None:
     """As dbus-daemon says it: only one type can be there several times."""

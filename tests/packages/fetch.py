@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
+from tests.alone import alone
+
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("PACKAGES_CACHE", HERE / ".cache"))
 PLACES = ("etc/dbus-1/system.d", "usr/share/dbus-1/system.d")
@@ -35,18 +37,24 @@ def packages() -> list[str]:
 
 def files() -> dict[str, list[Path]]:
     """Each package's policy files; fetches the packages that are not there yet."""
-    missing = [name for name in packages() if not (CACHE / name).is_dir()]
-    if missing:
-        fetch(missing)
+    if absent():
+        with alone(CACHE):
+            fetch(absent())
     return {name: sorted((CACHE / name).rglob("*.conf")) for name in packages()}
+
+
+def absent() -> list[str]:
+    """Those that are not there yet."""
+    return [name for name in packages() if not (CACHE / name).is_dir()]
 
 
 def fetch(names: list[str]) -> None:
     """Download and unpack."""
+    if not names:  # another process has fetched them
+        return
     for program in ("apt-get", "dpkg-deb"):
         if not shutil.which(program):
             raise Unavailable(f"{program} is needed to get Debian packages")
-    CACHE.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=CACHE, prefix="download-") as place:
         download(place, names)
         size = sum(archive.stat().st_size for archive in Path(place).glob("*.deb"))

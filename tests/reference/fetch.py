@@ -14,7 +14,9 @@ import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.alone import alone
 from tests.buses import SYSTEM_PYTHON
+from tests.packages import fetch as packages
 from tests.packages.fetch import Unavailable, download
 
 CACHE = Path(os.environ.get("REFERENCE_CACHE", Path(__file__).with_name(".cache")))
@@ -59,7 +61,8 @@ def programs() -> Path:
     root = CACHE / "programs"
     if not root.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=CACHE, prefix="download-") as place:
+        # apt-get is for one at a time
+        with alone(packages.CACHE), TemporaryDirectory(dir=CACHE, prefix="download-") as place:
             download(place, PACKAGES)
             for archive in Path(place).glob("*.deb"):
                 said("dpkg-deb", "-x", str(archive), f"{place}/root")

@@ -23,6 +23,7 @@ COMM = command(os.getpid())
         (Credentials(None, os.getpid()), f'anonymous pid={os.getpid()} comm="{COMM}"'),
         (Credentials(7, 2**22 + 1), f'uid=7 pid={2**22 + 1} comm="?"'),
     ],
+    ids=["known", "without a process", "unknown", "without a user", "gone"],
 )
 def test_what_the_log_says(credentials: Credentials, text: str) -> None:
     assert str(credentials) == text
