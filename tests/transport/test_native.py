@@ -29,7 +29,7 @@ from bridge.transport.otherend import OtherEnd
 from bus1.native.packet import Packet
 from policy.configuration import Rate
 from policy.rule import Rule
-from tests.buses import ROOT, need, start
+from tests.buses import ROOT, start
 from tests.native.elsewhere import Elsewhere
 from tests.native.peer import (
     CREATE,
@@ -53,6 +53,7 @@ from tests.native.peer import (
     record,
 )
 from tests.raw import Client
+from tests.transport import in_flight
 from tests.transport.running import SECONDS, Running, allowing
 
 Make = Callable[..., Running]
@@ -629,12 +630,12 @@ def test_without_its_descriptors_a_packet_is_the_same() -> None:
 
 
 FLIGHT = """
-import os, resource, sys, tempfile
+import os, resource, sys
 from pathlib import Path
 from tests.native.conftest import start_native
 from tests.native.peer import Fd, Peer
 
-bus = start_native(Path(tempfile.mkdtemp()))
+bus = start_native(Path(sys.argv[1]))
 resource.prlimit(bus.pid, resource.RLIMIT_NOFILE, (120, 120))
 a, b, c = (Peer(f"{bus.directory}/native") for _ in range(3))
 own = b.create()
@@ -653,19 +654,8 @@ print("done")
 """
 
 
-def test_too_many_descriptors_in_flight_cost_descriptors_and_no_connection() -> None:
-    """Root may exceed the limit, unless it gives that up."""
-    privileged = os.geteuid() == 0
-    give_up = [need("setpriv"), "--bounding-set", "-sys_admin,-sys_resource"]
-    done = subprocess.run(
-        [*(give_up if privileged else []), sys.executable, "-c", FLIGHT],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=ROOT,
-    )
-    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+def test_too_many_descriptors_in_flight_cost_descriptors_and_no_connection(tmp_path: Path) -> None:
+    in_flight.run(FLIGHT, 3102, tmp_path)
 
 
 def test_without_descriptors_natives_are_told_and_served_again_later(tmp_path: Path) -> None:
