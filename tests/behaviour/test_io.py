@@ -8,17 +8,19 @@ import time
 import pytest
 
 from tests.buses import Bus
+from tests.pace import stopwatch
 from tests.raw import CALL, DRIVER, SIGNAL, Client, Closed, build, call_fields
 
 SOON = 1.0  # seconds; an answer takes well under a millisecond on an idle bus
 
 
-def slowest_answer(client: Client, seconds: float) -> float:
+def slowest_answer(bus: Bus, client: Client, seconds: float) -> float:
     """The longest that a call to the bus took during this time."""
     worst, end = 0.0, time.monotonic() + seconds
-    while (start := time.monotonic()) < end:
+    while time.monotonic() < end:
+        taken = stopwatch(bus.pid)
         client.ask("GetId")
-        worst = max(worst, time.monotonic() - start)
+        worst = max(worst, taken())
     return worst
 
 
@@ -32,7 +34,7 @@ def test_a_client_that_does_not_read_delays_nobody(
     for _ in range(400):
         a.signal("S", "s", "x" * 50_000, to=None if broadcast else deaf.name)
         a.ask("GetId")
-    assert slowest_answer(a, 0.1) < SOON
+    assert slowest_answer(bus, a, 0.1) < SOON
     if broadcast:
         assert len(b.take()) == 400
     assert len(deaf.take()) == 400
@@ -59,7 +61,7 @@ def test_a_flood_does_not_starve_the_others(bus: Bus, a: Client) -> None:
     thread = threading.Thread(target=flood)
     thread.start()
     try:
-        assert slowest_answer(a, 0.5) < SOON
+        assert slowest_answer(bus, a, 0.5) < SOON
     finally:
         stop.set()
         thread.join()
@@ -70,7 +72,7 @@ def test_calls_to_the_bus_whose_answers_nobody_reads(bus: Bus, a: Client) -> Non
     deaf = bus.connect()
     one = build(CALL, 5, call_fields(DRIVER, "/", DRIVER, "ListNames"))
     deaf.sock.sendall(one * 2000)
-    assert slowest_answer(a, 0.1) < SOON
+    assert slowest_answer(bus, a, 0.1) < SOON
     deaf.close()
     a.until_gone(deaf.name)
 

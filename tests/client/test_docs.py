@@ -53,4 +53,9 @@ def test_it_runs(name: str, address: str, tmp_path: Path) -> None:
         check=False,
     )
     assert (done.stdout, done.returncode) == (runs()[name], 0), done.stderr
-    assert done.stderr == ""
+    assert complaints(done.stderr) == ""
+
+
+def complaints(text: str) -> str:
+    """What development mode says, but for how long a step took: that is the machine's matter."""
+    return re.sub(r"^Executing <.*> took \d+\.\d+ seconds\n", "", text, flags=re.MULTILINE)
