@@ -1,0 +1,46 @@
+"""dbus-python, with GLib's loop: `client CALLS DBUS NATIVE`, which starts `serve DBUS`."""
+
+from __future__ import annotations
+
+import sys
+
+import dbus
+import dbus.mainloop.glib
+import dbus.service
+from gi.repository import GLib
+
+from tests.bench.pairs import timing
+
+HERE = "tests.bench.pairs.python_dbus"
+NAME, PATH = "org.bus1.Bench", "/org/bus1/Bench"
+
+
+class Echo(dbus.service.Object):  # type: ignore[misc]
+    @dbus.service.method(NAME, in_signature="s", out_signature="s")  # type: ignore[misc]
+    def Echo(self, text: str) -> str:
+        return text
+
+
+def serve(address: str) -> None:
+    dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+    bus = dbus.bus.BusConnection(address)
+    Echo(bus, PATH)
+    bus.request_name(NAME)
+    timing.ready()
+    GLib.MainLoop().run()
+
+
+def client(calls: str, address: str) -> None:
+    with timing.service(HERE, "serve", address):
+        proxy = dbus.bus.BusConnection(address).get_object(NAME, PATH, introspect=False)
+        echo = dbus.Interface(proxy, NAME).get_dbus_method("Echo")
+        timing.made(lambda: echo(timing.WORD), int(int(calls) * timing.WARMUP))
+        timing.tell(timing.made(lambda: echo(timing.WORD), int(calls)))
+
+
+if __name__ == "__main__":
+    role, *rest = sys.argv[1:]
+    if role == "serve":
+        serve(rest[0])
+    else:
+        client(rest[0], rest[1])
