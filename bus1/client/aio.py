@@ -83,7 +83,7 @@ class Peer(Pump[Node]):
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(sock, loop, Node)
-        self.replies: asyncio.Task[Node] | None = None
+        self.beginning: asyncio.Task[None] | None = None  # of calls
         self.welcome = Welcome(0, 0, 0, "")
 
     # The peer.
@@ -113,7 +113,8 @@ class Peer(Pump[Node]):
         return await self.ask(requests.bestow(self.link, handle, duplicate(number)))
 
     async def until_gone(self, handle: Handle) -> int:
-        """Wait until the handle's node is gone. Returns the stamp of its end."""
+        """Wait until the handle's node is gone. Returns the stamp of its end. Raises Unknown if
+        the handle is released or used up before, ConnectionError."""
         if self.link.ended:
             raise ConnectionResetError(self.link.ended)
         waiting = self.link.holdings.watch(handle)
@@ -192,10 +193,8 @@ class Peer(Pump[Node]):
 
         Raises as `send` does, and TimeoutError; an answer that comes later is dropped."""
         link = self.link
-        if link.replies is None:
-            await self.begin_calls()
-        if link.outbox.crowded():
-            await self.room()
+        if link.replies is None or link.outbox.crowded():
+            timeout = await self.begin_call(timeout)
         call = link.call(handle, payload, handles, fds)
         turn = self.loop.create_future()
         call.wake = partial(ring, turn)
@@ -206,7 +205,8 @@ class Peer(Pump[Node]):
         try:
             await turn
         finally:
-            link.forget(call)
+            if call.cookie in link.calls:
+                link.forget(call)
             if timer is not None:
                 timer.cancel()
         return call.take()
@@ -272,12 +272,22 @@ class Peer(Pump[Node]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def begin_calls(self) -> None:
+    async def begin_call(self, timeout: float | None) -> float | None:
+        """Until a call can be made. Returns what is left of the timeout, or raises TimeoutError."""
+        began = self.loop.time()
+        async with asyncio.timeout(timeout):
+            if self.link.replies is None:
+                self.beginning = self.beginning or self.loop.create_task(self.begin_replies())
+                await asyncio.shield(self.beginning)
+            await self.room()
+        return None if timeout is None else timeout + began - self.loop.time()
+
+    async def begin_replies(self) -> None:
         """The node where replies come: one for all calls, made before the first."""
-        task = self.replies
-        if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = self.replies = self.loop.create_task(self.create())
-        self.link.replies = await asyncio.shield(task)
+        try:
+            self.link.replies = await self.create()
+        finally:
+            self.beginning = None
 
 
 async def connect(address: str | None = None, fd: int | Fd | None = None) -> Peer:

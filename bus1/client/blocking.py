@@ -23,7 +23,7 @@ from bus1.client.records import Carry
 from bus1.client.requests import Refused
 from bus1.client.sharing import Shared
 from bus1.client.socket import dial, fresh, inherited
-from bus1.errors import BusError, Unknown
+from bus1.errors import Unknown
 from bus1.native.words import DESTROY, QUIET, RELEASE, VERSION
 
 
@@ -107,7 +107,8 @@ class Peer(Shared[Node]):
         return self.ask(lambda: requests.bestow(self.link, handle, other), timeout)
 
     def until_gone(self, handle: Handle, timeout: float | None = None) -> int:
-        """Wait until the handle's node is gone. Returns the stamp of its end."""
+        """Wait until the handle's node is gone. Returns the stamp of its end. Raises Unknown if
+        the handle is released or used up before, ConnectionError."""
         with self.shield:
             waiting = self.link.holdings.watch(handle)
         try:
@@ -304,16 +305,17 @@ class Service(Methods):
         if inspect.iscoroutine(outcome):
             outcome.close()
             outcome = failed(TypeError("a coroutine in a service without an event loop"))
-        if target is not None:
-            self.answer(message.node.peer, target, outcome)
+        self.answer(message.node.peer, target, outcome)
 
-    def answer(self, peer: Peer, target: Handle, outcome: Any) -> None:
+    def answer(self, peer: Peer, target: Handle | None, outcome: Any) -> None:
+        if target is None or target.spent or peer.link.ended:
+            return  # nobody to tell, or told already
         try:
-            peer.answer_nowait(target, *self.letter(outcome))
+            peer.answer_nowait(target, *calls.reply(outcome))
         except ConnectionError:
-            return  # nobody to tell
-        except (BusError, OSError, ValueError) as error:  # a handle that is spent, a closed file
-            peer.answer_nowait(target, *self.letter(failed(error)))
+            return
+        except Exception as error:  # no JSON, a handle that is spent, a closed file
+            peer.answer_nowait(target, *calls.reply(failed(error)))
 
 
 def call(handle: Handle, name: str, *args: Any, timeout: float | None = None) -> Any:

@@ -7,8 +7,10 @@ those that go along. It knows neither nodes nor sockets.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from json.encoder import encode_basestring_ascii as quoted
+from json.scanner import make_scanner
 from typing import Any
 
 from bus1.client.objects import ONCE_DROPPED, Handle, Message, Node, Once
@@ -17,11 +19,19 @@ from bus1.client.records import Carry
 
 HANDLE, FD = "$handle", "$fd"
 PLAIN = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-scan = json.JSONDecoder().raw_decode
+# The JSON of what most arguments and results are. An encoder costs more to make than these.
+BRIEF: dict[type, Callable[[Any], str]] = {
+    str: quoted,
+    int: int.__repr__,
+    bool: {False: "false", True: "true"}.__getitem__,
+    type(None): {None: "null"}.__getitem__,
+}
+# What json.loads does, but for space around it.
+scan: Callable[[str, int], tuple[Any, int]] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 PAYLOAD_MOST = 16 * 1024 * 1024  # bytes: JSON that is larger is no request
 
 # A payload, the handles and the descriptors that go along.
-Letter = tuple[bytes, list[Carry], list[Any]]
+Letter = tuple[bytes, Sequence[Carry], Sequence[Any]]
 
 
 class CallError(Exception):
@@ -64,28 +74,23 @@ class Unreadable(ValueError):
 
 def request(name: str, args: Sequence[Any]) -> Letter:
     """A call. TypeError or ValueError for arguments that cannot travel."""
-    some = [brief(each) for each in (name, *args)]
-    if all(some):
-        method, *rest = some
-        return f'{{"method":{method},"args":[{",".join(rest)}]}}'.encode(), [], []
-    return written({"method": name, "args": args})
+    some = ""
+    for each in args:
+        brief = BRIEF.get(type(each))
+        if brief is None:
+            return written({"method": name, "args": args})
+        some += f",{brief(each)}" if some else brief(each)
+    return f'{{"method":{quoted(name)},"args":[{some}]}}'.encode(), (), ()
 
 
-def reply(result: Any) -> Letter:
-    text = brief(result)
-    return (f'{{"result":{text}}}'.encode(), [], []) if text else written({"result": result})
-
-
-def brief(value: Any) -> str:
-    """The JSON of one string or number, as most are; "" of all else, which takes an encoder that
-    costs more to make than these to write."""
-    if type(value) is str:
-        return PLAIN(value)
-    return repr(value) if type(value) is int else ""
-
-
-def failure(error: CallError) -> bytes:
-    return json.dumps({"error": [error.name, error.text]}).encode()
+def reply(outcome: Any) -> Letter:
+    """A result, or a CallError. TypeError or ValueError for a result that cannot travel."""
+    brief = BRIEF.get(type(outcome))
+    if brief is not None:
+        return f'{{"result":{brief(outcome)}}}'.encode(), (), ()
+    if isinstance(outcome, CallError):
+        return PLAIN({"error": [outcome.name, outcome.text]}).encode(), (), ()
+    return written({"result": outcome})
 
 
 def written(content: Any) -> Letter:
@@ -96,7 +101,7 @@ def written(content: Any) -> Letter:
         return placed(content)
     if "$" in text:
         check(text, (), ())
-    return text.encode(), [], []
+    return text.encode(), (), ()
 
 
 def placed(content: Any) -> Letter:
@@ -129,25 +134,19 @@ def read(payload: bytes | memoryview, handles: Sequence[Handle | None], fds: Seq
     """What `written` wrote. Unreadable for anything else; nothing that comes is trusted."""
     if len(payload) > PAYLOAD_MOST:
         raise Unreadable(f"{len(payload)} bytes")
-
     try:
         text = str(payload, "utf-8")
-        if not handles and not fds:
-            return parsed(text)
-        return json.loads(text, object_hook=partial(found, {HANDLE: handles, FD: fds}))
+        if handles or fds:
+            return json.loads(text, object_hook=partial(found, {HANDLE: handles, FD: fds}))
+        try:
+            value, end = scan(text, 0)
+        except StopIteration:
+            end = -1
+        return value if end == len(text) else json.loads(text)
     except Unreadable:
         raise
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"no JSON: {error}") from None
-
-
-def parsed(text: str) -> Any:
-    """What json.loads gives, without its looking for space around it."""
-    try:
-        value, end = scan(text)
-    except ValueError:
-        end = -1
-    return value if end == len(text) else json.loads(text)
 
 
 def found(came: dict[str, Sequence[Any]], thing: dict[str, Any]) -> Any:
@@ -160,16 +159,15 @@ def found(came: dict[str, Sequence[Any]], thing: dict[str, Any]) -> Any:
     return came[mark][place]
 
 
-def asked(message: Message[Any]) -> tuple[Handle, str, list[Any]]:
-    """The handle to answer on, the method, the arguments. Raises Unreadable."""
-    handles = message.handles
-    content = read(message.payload, handles[1:], message.fds)
-    if not isinstance(content, dict) or not handles or handles[0] is None:
+def asked(message: Message[Any]) -> tuple[str, list[Any]]:
+    """The method and the arguments of a request. Raises Unreadable."""
+    content = read(message.payload, message.handles[1:], message.fds)
+    if not isinstance(content, dict) or not message.handles or message.handles[0] is None:
         raise Unreadable("not a request")
     name, args = content.get("method"), content.get("args")
     if not isinstance(name, str) or not isinstance(args, list):
         raise Unreadable("a request has a method and args")
-    return handles[0], name, args
+    return name, args
 
 
 def result(message: Message[Any]) -> Any:

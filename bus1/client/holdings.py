@@ -12,6 +12,7 @@ from weakref import ref
 
 from bus1.client.objects import Handle, Keeper, Message, N
 from bus1.client.pending import Waiting
+from bus1.errors import Unknown
 
 T = TypeVar("T")
 
@@ -70,6 +71,8 @@ class Holdings(Generic[N]):
         """A request uses it up."""
         handle.spent = True
         self.handles.pop(handle.id, None)
+        if handle.id in self.watchers:
+            self.blind(handle.id)
 
     def restore(self, handle: Handle) -> None:
         """That request was refused."""
@@ -78,6 +81,8 @@ class Holdings(Generic[N]):
 
     def lose(self, id: int) -> None:
         """This id is released, or about to be."""
+        if id in self.watchers:
+            self.blind(id)
         if self.handles.pop(id, None) is None:
             reference = self.nodes.pop(id, None)
             node = None if reference is None else reference()
@@ -101,6 +106,11 @@ class Holdings(Generic[N]):
             some.remove(waiting)
         if not some:
             self.watchers.pop(handle.id, None)
+
+    def blind(self, id: int) -> None:
+        """Who watches this handle will hear nothing, as it is not ours any more."""
+        for waiting in self.watchers.pop(id, ()):
+            waiting.fail(Unknown("the handle is not held any more"))
 
     def mark_gone(self, id: int, stamp: int) -> Handle | None:
         """The handle whose node has gone, if it is still held."""
@@ -140,11 +150,13 @@ class Holdings(Generic[N]):
         self.stored -= 1
         return inbox.popleft()
 
-    def full(self) -> bool:
-        return self.stored >= INBOX_MOST
-
     def flush(self) -> None:
-        """All messages that were ordered before this are dropped."""
+        """All messages and handles from before this are dropped."""
         for inbox in self.inboxes():
             inbox.clear()
         self.stored = 0
+        for id, reference in list(self.handles.items()):
+            handle = reference()
+            if handle is not None:
+                handle.spent = True
+            self.lose(id)

@@ -15,7 +15,7 @@ from bus1.client import records
 from bus1.client.holdings import Holdings
 from bus1.client.objects import Handle, Keeper, Message, N
 from bus1.client.payload import Fd, mapped
-from bus1.client.pending import Call, Pending, Quiet, Result, Waiting, error_of
+from bus1.client.pending import Call, Pending, Result, Waiting, error_of
 from bus1.native.words import (
     DATA,
     HEADER,
@@ -32,6 +32,7 @@ read_header = records.HEADER.unpack_from
 read_data = records.DATA.unpack_from
 read_carried = records.CARRIED.unpack_from
 DATA_HEAD = records.DATA.size
+NOTICES = (NODE_GONE, NO_HANDLES_LEFT, ONCE_DROPPED)
 
 
 class Welcome(NamedTuple):
@@ -61,125 +62,101 @@ class Intake(Generic[N]):
         self.calls: dict[int, Call[Message[N]]] = {}
         self.due: deque[tuple[Callable[[Any], Any], Any]] = deque()
 
-    def take(self, data: bytearray | bytes, size: int, fds: list[Fd]) -> None:
-        """One packet. ConnectionError if it is not what the protocol says."""
+    def take(self, packet: memoryview, size: int, fds: list[Fd]) -> None:
+        """Its first `size` bytes. ConnectionError if they are not what the protocol says."""
         at = 0
-        view = memoryview(data)
         try:
             while at < size:
-                if size - at < HEADER:
+                length, kind, flags, number, many = read_header(packet, at)
+                end = at + length
+                if length < HEADER or end > size:
                     raise ConnectionError("the bus sent a record that is cut off")
-                length, kind, flags, cookie, many = read_header(data, at)
-                if length < HEADER or length > size - at:
-                    raise ConnectionError("the bus sent a record that is cut off")
-                some: list[Fd] = []
-                if many and fds:
-                    some = fds[:many]
-                    del fds[:many]
-                self.take_record(view, at, at + length, kind, flags, cookie, some, many)
-                at += (length + 7) // 8 * 8
+                if kind == DATA:
+                    some = taken(fds, many) if many else []
+                    self.take_data(packet, at + HEADER, end, flags, some, many)
+                else:
+                    body = packet[at + HEADER : end]
+                    self.take_other(body, kind, flags, number, taken(fds, many), many)
+                at = (end + 7) & ~7
         except struct.error as error:
             raise ConnectionError(f"the bus sent a record that is too short: {error}") from None
 
-    def take_record(
-        self,
-        view: memoryview,
-        at: int,
-        end: int,
-        kind: int,
-        flags: int,
-        cookie: int,
-        fds: list[Fd],
-        many: int,
-    ) -> None:
-        # The kernel leaves out descriptors that this process has no room for.
-        lost = None
-        if many and len(fds) < many:
-            lost = OSError(EMFILE, "no room for a descriptor that came")
-        at += HEADER
-        if kind == DATA:
-            self.take_data(view, at, end, flags, fds, lost)
-        elif kind == RESULT:
-            self.take_result(view[at:end], flags, cookie, fds, lost)
-        elif kind in {NODE_GONE, NO_HANDLES_LEFT, ONCE_DROPPED}:
-            self.take_notice(view[at:end], kind)
-        elif kind == WELCOME:
-            version, uid, number, bus = records.WELCOME.unpack_from(view[at:end])
-            self.opening.finish(Welcome(version, uid, number, bus.hex()))
-
-    def take_result(
-        self, body: memoryview, flags: int, cookie: int, fds: list[Fd], lost: OSError | None
-    ) -> None:
-        error, many, stamp, size = records.RESULT.unpack_from(body)
-        at = records.RESULT.size
-        values = struct.unpack_from(f"={many}Q", body, at) if many else ()
-        rest = body[at + 8 * many :]
-        pending = self.answered(cookie)
-        if error:
-            for handle in pending.moved:
-                self.holdings.restore(handle)
-            pending.refused(error_of(error, str(rest[:size], "utf-8", "replace")))
-            return
-        try:
-            if lost:
-                raise lost
-            payload = mapped(fds.pop(0), size) if flags & MEMFD else bytes(rest[:size])
-        except (OSError, ValueError, OverflowError, IndexError) as problem:
-            pending.refused(problem)
-            return
-        pending.answered(Result(stamp, values, payload, fds))
-
-    def answered(self, cookie: int) -> Pending:
-        """Whose RESULT this is. Those before it were QUIET and have succeeded."""
-        while self.pending:
-            number, pending = self.pending.popleft()
-            if number == cookie:
-                if not isinstance(pending, Quiet | Call):
-                    self.awaited -= 1
-                return pending
-        raise ConnectionError("the bus answered what was not asked")
-
     def take_data(
-        self,
-        view: memoryview,
-        at: int,
-        end: int,
-        flags: int,
-        fds: list[Fd],
-        lost: OSError | None,
+        self, packet: memoryview, at: int, end: int, flags: int, fds: list[Fd], promised: int
     ) -> None:
         if end - at < DATA_HEAD:
             raise ConnectionError("the bus sent a message that is cut off")
-        stamp, sender, id, cookie, uid, pid, many, _, size = read_data(view, at)
+        stamp, sender, id, cookie, uid, pid, many, _, size = read_data(packet, at)
         at += DATA_HEAD
-        if end - at - 16 * many != (0 if flags & MEMFD else size):
+        if end - at != 16 * many + (0 if flags & MEMFD else size):
             raise ConnectionError("the bus sent a message of another length")
         handles: list[Handle | None] = []
         for _ in range(many):
-            handles.append(self.carried(view, at))
+            other, kind, _ = read_carried(packet, at)
+            handles.append(self.holdings.hold(other, kind & ONE_SHOT != 0) if other else None)
             at += 16
         node = self.holdings.node(id)
         if node is None:  # destroyed while this was on its way: all that came dies here
             return
         payload: bytes | memoryview
-        if flags & MEMFD or lost is not None:
+        if promised or flags & MEMFD:
             try:
-                if lost is not None:
-                    raise lost
-                payload = mapped(fds.pop(0), size)
+                payload = carried(packet[at:end], size, flags, fds, promised)
             except (OSError, ValueError, OverflowError, IndexError) as problem:
                 # No memory, or no descriptors left. Its traceback would keep the handles.
                 self.lose(node, cookie, problem.with_traceback(None))
                 return
         else:
-            payload = bytes(view[at:end])
+            payload = packet[at:end].tobytes()
         self.deliver(
             Message(DATA, node, stamp, sender, cookie, payload, uid, pid, handles, fds, flags)
         )
 
-    def carried(self, view: memoryview, at: int) -> Handle | None:
-        id, flags, _ = read_carried(view, at)
-        return self.holdings.hold(id, bool(flags & ONE_SHOT)) if id else None
+    def take_other(
+        self, body: memoryview, kind: int, flags: int, number: int, fds: list[Fd], promised: int
+    ) -> None:
+        if kind == RESULT:
+            self.take_result(body, flags, number, fds, promised)
+        elif kind in NOTICES:
+            self.take_notice(body, kind)
+        elif kind == WELCOME:
+            version, uid, peer, bus = records.WELCOME.unpack_from(body)
+            self.opening.finish(Welcome(version, uid, peer, bus.hex()))
+
+    def take_result(
+        self, body: memoryview, flags: int, number: int, fds: list[Fd], promised: int
+    ) -> None:
+        error, many, stamp, size = records.RESULT.unpack_from(body)
+        at = records.RESULT.size
+        values = struct.unpack_from(f"={many}Q", body, at)
+        rest = body[at + 8 * many :]
+        pending = self.answered(number)
+        if error:
+            for handle in pending.moved:
+                self.holdings.restore(handle)
+            self.refuse(pending, error_of(error, str(rest[:size], "utf-8", "replace")))
+            return
+        try:
+            payload = carried(rest[:size], size, flags, fds, promised)
+        except (OSError, ValueError, OverflowError, IndexError) as problem:
+            self.refuse(pending, problem)
+        else:
+            pending.answered(Result(stamp, values, payload, fds))
+
+    def answered(self, number: int) -> Pending:
+        """Whose RESULT this is. Those before it were QUIET and have succeeded."""
+        while self.pending:
+            asked, pending = self.pending.popleft()
+            if asked == number:
+                if not isinstance(pending, Call):
+                    self.awaited -= pending.awaited
+                return pending
+        raise ConnectionError("the bus answered what was not asked")
+
+    def refuse(self, pending: Pending, error: BaseException) -> None:
+        if isinstance(pending, Call):
+            self.forget(pending)
+        pending.refused(error)
 
     def deliver(self, message: Message[N]) -> None:
         """To whom it concerns: a call, the node's callback, or an inbox."""
@@ -198,7 +175,7 @@ class Intake(Generic[N]):
         """A message came that this process has no room for."""
         call = self.calls.get(cookie) if node is self.replies else None
         if call is not None:
-            call.refused(problem)
+            self.refuse(call, problem)
         else:
             self.trouble(problem)
 
@@ -213,7 +190,36 @@ class Intake(Generic[N]):
         if node is not None:
             self.deliver(Message(kind, node, stamp, sender, cookie))
 
+    def flush(self, stamp: int) -> None:
+        """The bus has dropped what this peer had, and with it the node where replies come."""
+        self.holdings.flush()
+        node, self.replies = self.replies, None
+        if node is not None:
+            node.spent = True
+            self.holdings.lose(node.id)
+            for call in list(self.calls.values()):
+                self.forget(call)
+                call.finish(Message(ONCE_DROPPED, node, stamp, 0, call.cookie))
+
     def forget(self, call: Call[Message[N]]) -> None:
         """Nobody waits for this reply any more: if it comes, it is dropped with all it carries."""
         if self.calls.pop(call.cookie, None) is not None:
             self.awaited -= 1
+
+
+def taken(fds: list[Fd], many: int) -> list[Fd]:
+    """The next record's."""
+    some = fds[:many]
+    del fds[:many]
+    return some
+
+
+def carried(
+    inline: memoryview, size: int, flags: int, fds: list[Fd], promised: int
+) -> bytes | memoryview:
+    """A payload: from the record, or from the memory that came with it. OSError if the kernel has
+    left out descriptors that this process has no room for; ValueError, OverflowError, IndexError
+    for a memory that is none."""
+    if len(fds) < promised:
+        raise OSError(EMFILE, "no room for a descriptor that came")
+    return mapped(fds.pop(0), size) if flags & MEMFD else inline.tobytes()

@@ -1,6 +1,6 @@
 """One connection without its socket: requests into packets, packets into results and messages.
 
-Sans-IO: a face (aio or blocking) gives it what it has read, writes what `fill` returns, and calls
+Sans-IO: a face (aio or blocking) gives it what it has read, writes its `packets`, and calls
 what is `due`. It waits for nothing and takes no locks.
 """
 
@@ -12,14 +12,16 @@ from itertools import count
 from typing import Any, TypeVar
 
 from bus1.client import records
+from bus1.client.holdings import INBOX_MOST
 from bus1.client.intake import Intake
 from bus1.client.objects import Handle, Keeper, Message, N, Node, Once
-from bus1.client.outbox import Outbox, Packet, Record
+from bus1.client.outbox import Outbox, Packet
 from bus1.client.payload import Buffer, Fd, Sealed, duplicate
 from bus1.client.pending import Call, Pending, Quiet, Result, Waiting
 from bus1.client.records import Carry
 from bus1.errors import Invalid, Unknown
 from bus1.native import words
+from bus1.native.words import QUIET
 
 T = TypeVar("T")
 
@@ -60,20 +62,20 @@ class Link(Intake[N]):
         self.ended = ""  # why, once it has
         self.outbox = Outbox()
         self.garbage: deque[int] = deque()  # ids to release, from any thread
-        self.cookie = 0
-        self.call_cookies = count(1)
+        self.number = 0  # of the last request
+        self.cookies = count(1)  # of calls
 
     # Out.
 
-    def fill(self) -> Packet | None:
-        """The next packet: the same one until the outbox is told that it is sent."""
+    def packets(self) -> deque[Packet]:
+        """What is to be written, first in, first out; the outbox is told of each that is."""
         if self.garbage:
             self.sweep()
-        return self.outbox.fill()
+        return self.outbox.packets
 
     def wants(self) -> bool:
         """Whether there is something to write."""
-        return bool(self.garbage or self.outbox.size) and not self.ended
+        return bool(self.garbage or self.outbox.packets) and not self.ended
 
     def drop(self, id: int) -> None:
         """Release this id with the next packet. From any thread, and inside any other call."""
@@ -90,7 +92,7 @@ class Link(Intake[N]):
             self.let_go(some)
 
     def let_go(self, some: list[int]) -> None:
-        self.ask(words.RELEASE, Release(self, some), records.ids(some), flags=words.QUIET)
+        self.ask(words.RELEASE, Release(self, some), records.ids(some), flags=QUIET)
 
     def ask(
         self,
@@ -101,29 +103,25 @@ class Link(Intake[N]):
         flags: int = 0,
     ) -> None:
         """Queue one request. Raises ConnectionError after the end, TooLong for an oversized one."""
-        flags, number = self.number(flags)
-        self.put(number, pending, records.request(kind, flags, number, body, fds))
+        records.fit(len(body), fds)
+        flags, number = self.enter(pending, flags)
+        self.outbox.put(records.request(kind, flags, number, body, fds), fds)
 
-    def number(self, flags: int) -> tuple[int, int]:
-        """The flags and the cookie of the next request. What is not answered is remembered: so
-        from time to time one that is QUIET asks for a RESULT."""
+    def enter(self, pending: Pending, flags: int) -> tuple[int, int]:
+        """Remember who asks until it is answered, and give the flags and the number that the
+        request has. Its record has to follow: from here on nothing fails on our side."""
         if self.ended:
             raise ConnectionResetError(self.ended)
         if self.garbage:
             self.sweep()
-        if len(self.pending) >= LEDGER:
-            flags &= ~words.QUIET
-        self.cookie = self.cookie % 0xFFFFFFFF + 1
-        return flags, self.cookie
-
-    def put(self, number: int, pending: Pending, record: Record) -> None:
-        """Queue one record. From here on nothing fails on our side."""
-        self.outbox.put(record)
+        if len(self.pending) >= LEDGER:  # so that those before it, which were QUIET, are forgotten
+            flags &= ~QUIET
+        self.number = number = self.number % 0xFFFFFFFF + 1
         self.pending.append((number, pending))
         for handle in pending.moved:
             self.holdings.spend(handle)
-        if not isinstance(pending, Quiet):
-            self.awaited += 1
+        self.awaited += pending.awaited
+        return flags, number
 
     # Requests.
 
@@ -189,16 +187,19 @@ class Link(Intake[N]):
     ) -> Call[Message[N]]:
         """A message with a handle to answer on, the first of its handles. `replies` is there."""
         assert self.replies is not None
-        cookie = next(self.call_cookies)
-        call: Call[Message[N]] = Call(cookie, self.forget)
-        if records.is_lean(payload, carried, fds) and not target.once and target.link is self:
-            flags, number = self.number(words.QUIET)
-            where = self.replies.id
-            record = records.call(number, flags, target.held(), where, cookie, payload)
-            self.put(number, call, record)
+        cookie = next(self.cookies)
+        call: Call[Message[N]] = Call(cookie)
+        if (
+            records.is_lean(payload, carried, fds)
+            and target.link is self
+            and not (target.once or target.spent)
+        ):
+            id, node = target.id, self.replies.id
+            flags, number = self.enter(call, QUIET)
+            self.outbox.put(records.call(flags, number, id, node, cookie, payload))
         else:
             first = self.replies.once(cookie)
-            self.send([target], payload, [first, *carried], fds, call, words.QUIET)
+            self.send([target], payload, [first, *carried], fds, call, QUIET)
         self.calls[cookie] = call
         return call
 
@@ -211,16 +212,20 @@ class Link(Intake[N]):
     ) -> None:
         """A message that nobody waits for, on a one-shot handle. If it is refused, the handle
         dies with its last reference, and whoever waits for the answer hears of that."""
-        if records.is_lean(payload, carried, fds) and target.link is self:
-            flags, number = self.number(words.QUIET)
-            record = records.plain(number, flags, target.held(), payload)
-            self.put(number, Quiet((target,) if target.once else ()), record)
+        if records.is_lean(payload, carried, fds) and target.link is self and not target.spent:
+            flags, number = self.enter(Quiet((target,) if target.once else ()), QUIET)
+            self.outbox.put(records.plain(flags, number, target.id, payload))
         else:
-            self.send([target], payload, carried, fds, Quiet(), words.QUIET)
+            self.send([target], payload, carried, fds, Quiet(), QUIET)
 
     def sated(self) -> bool:
-        """Whether to leave what comes with the bus: enough waits here, and no result is awaited."""
-        return not self.awaited and self.holdings.full()
+        """Whether to leave what comes with the bus: enough waits here, no result is awaited, and
+        not much waits to be written (the bus takes no more of whoever leaves much unread)."""
+        return (
+            self.holdings.stored >= INBOX_MOST
+            and not self.awaited
+            and not self.outbox.crowded()
+        )  # fmt: skip
 
     def part(self, why: str) -> None:
         """A fork's copy of a link: nothing of it is ours, nothing is written, nobody is told."""

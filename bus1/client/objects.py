@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from bus1.client.payload import Fd, unmap
 from bus1.errors import Invalid, Unknown
-from bus1.native.words import DATA, NO_HANDLES_LEFT, NODE_GONE, ONCE_DROPPED
+from bus1.native.words import DATA, MORE, NO_HANDLES_LEFT, NODE_GONE, ONCE, ONCE_DROPPED
 
 __all__ = ["DATA", "NODE_GONE", "NO_HANDLES_LEFT", "ONCE_DROPPED"]
 
@@ -162,8 +162,8 @@ class Message(Generic[N]):
         self.pid = pid
         self.handles = [] if handles is None else handles
         self.fds = [] if fds is None else fds
-        self.more = bool(flags & 1)
-        self.once = bool(flags & 4)
+        self.more = flags & MORE != 0
+        self.once = flags & ONCE != 0
 
     def close(self) -> None:
         """Let go of all that came: handles, descriptors, the memory of the payload."""

@@ -7,64 +7,62 @@ from bus1.client.payload import Fd
 from bus1.native.words import FDS_MOST, PACKET_MOST
 
 OUT_MOST = 4 * PACKET_MOST  # bytes that wait: beyond them, senders wait, too
-PARTS_MOST = 512  # records in one packet: below the kernel's 1024 pieces
+PARTS_MOST = 512  # pieces of one packet: below the kernel's 1024
 
-# A record, with the descriptors that go with it.
-Record = tuple[bytes, Sequence[Fd]]
-Packet = tuple[list[bytes], list[Fd]]
+
+class Packet:
+    """Records, each but the last padded to a multiple of 8, with their descriptors."""
+
+    __slots__ = ("fds", "parts", "size")
+
+    def __init__(self, record: bytes, fds: Sequence[Fd]) -> None:
+        self.parts = [record]
+        self.fds = [*fds]
+        self.size = len(record)  # in bytes
+
+    def add(self, record: bytes, fds: Sequence[Fd]) -> int:
+        """Put a record behind the others; how many bytes that takes. 0: there is no room."""
+        padding = -self.size % 8
+        grown = padding + len(record)
+        if (
+            self.size + grown > PACKET_MOST
+            or len(self.fds) + len(fds) > FDS_MOST
+            or len(self.parts) + 2 > PARTS_MOST
+        ):
+            return 0
+        if padding:
+            self.parts.append(bytes(padding))
+        self.parts.append(record)
+        self.fds += fds
+        self.size += grown
+        return grown
 
 
 class Outbox:
-    """First in, first out."""
+    """First in, first out. The first of `packets` is the next to be written."""
 
-    __slots__ = ("packet", "records", "size", "taken")
+    __slots__ = ("packets", "size")
 
     def __init__(self) -> None:
-        self.records: deque[Record] = deque()
-        self.size = 0  # bytes of all that is not yet written
-        self.packet: Packet | None = None
-        self.taken = 0  # those of `size` that are in the packet
+        self.packets: deque[Packet] = deque()
+        self.size = 0  # bytes of them all
 
-    def put(self, record: Record) -> None:
-        self.records.append(record)
-        self.size += len(record[0])
+    def put(self, record: bytes, fds: Sequence[Fd] = ()) -> None:
+        """Behind all others. It fits into a packet: who makes it has seen to that."""
+        grown = self.packets[-1].add(record, fds) if self.packets else 0
+        if not grown:
+            self.packets.append(Packet(record, fds))
+            grown = len(record)
+        self.size += grown
 
     def crowded(self) -> bool:
         """Whether so much waits to be written that senders should wait, too."""
         return self.size > OUT_MOST
 
-    def fill(self) -> Packet | None:
-        """The next packet: the same one until it is `sent`. None: there is nothing to write."""
-        if self.packet is None and self.records:
-            self.packet = self.pack()
-        return self.packet
-
     def sent(self) -> None:
-        """The packet that `fill` gave is written; its descriptors are closed here."""
-        self.packet = None
-        self.size -= self.taken
-        self.taken = 0
+        """The first packet is written; its descriptors are closed here."""
+        self.size -= self.packets.popleft().size
 
     def clear(self) -> None:
-        self.records.clear()
-        self.packet = None
-        self.size = self.taken = 0
-
-    def pack(self) -> Packet:
-        """As many records as one packet takes, each but the last padded to a multiple of 8."""
-        parts: list[bytes] = []
-        fds: list[Fd] = []
-        size = 0
-        while self.records and len(parts) < PARTS_MOST:
-            data, along = self.records[0]
-            padding = -size % 8
-            if size + padding + len(data) > PACKET_MOST or len(fds) + len(along) > FDS_MOST:
-                break
-            if padding:
-                parts[-1] += bytes(padding)
-            parts.append(data)
-            fds += along
-            size += padding + len(data)
-            self.taken += len(data)
-            self.records.popleft()
-        return parts, fds
+        self.packets.clear()
+        self.size = 0

@@ -51,6 +51,7 @@ class Quiet:
     """A request whose success nobody waits for."""
 
     __slots__ = ("moved", "trouble")
+    awaited = 0  # results that somebody waits for
 
     def __init__(
         self, moved: Sequence[Any] = (), trouble: Callable[[BaseException], None] | None = None
@@ -74,6 +75,7 @@ class Waiting(Generic[T]):
     """
 
     __slots__ = ("done", "error", "make", "moved", "value", "wake")
+    awaited = 1
 
     def __init__(self, make: Callable[[Result], T] | None, moved: Sequence[Any] = ()) -> None:
         self.make = make
@@ -95,24 +97,20 @@ class Waiting(Generic[T]):
     def refused(self, error: BaseException) -> None:
         self.fail(error)
 
-    def finish(self, value: T) -> None:
-        if not self.done:
-            self.value = value
-            self.settle()
-
-    def fail(self, error: BaseException) -> None:
-        if not self.done:
-            self.error = error
-            self.settle()
-
-    def settle(self) -> None:
-        self.done = True
+    def finish(self, value: T | None, error: BaseException | None = None) -> None:
+        """The value is there, or it never will be. Only the first time counts."""
+        if self.done:
+            return
+        self.done, self.value, self.error = True, value, error
         wake, self.wake, self.make = self.wake, None, None
         if wake is not None:
             try:
                 wake()
             except RuntimeError:  # of a loop that is closed: nobody waits there
                 return
+
+    def fail(self, error: BaseException) -> None:
+        self.finish(None, error)
 
     def take(self) -> T:
         """The value, which is the caller's alone from now on, or the error raised."""
@@ -127,24 +125,19 @@ class Waiting(Generic[T]):
 
 
 class Call(Waiting[T]):
-    """A reply that somebody waits for. It comes as a message; the request's RESULT only says if
-    there will be none: then `forget` is called with this."""
+    """A reply that somebody waits for. It comes as a message, to the node where replies come; the
+    request's RESULT only says if there will be none."""
 
-    __slots__ = ("cookie", "forget")
+    __slots__ = ("cookie",)
 
-    def __init__(self, cookie: int, forget: "Callable[[Call[T]], None]") -> None:
+    def __init__(self, cookie: int) -> None:
         self.make = self.value = self.error = self.wake = None
         self.moved = ()
         self.done = False
         self.cookie = cookie
-        self.forget = forget
 
     def answered(self, result: Result) -> None:
         """Sent: the reply is to come."""
-
-    def refused(self, error: BaseException) -> None:
-        self.forget(self)
-        self.fail(error)
 
 
 # What a link keeps of each request that has no RESULT yet.

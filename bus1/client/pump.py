@@ -12,7 +12,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from bus1.client import forked
-from bus1.client.holdings import Inbox
+from bus1.client.holdings import INBOX_MOST, Inbox
 from bus1.client.link import Link
 from bus1.client.objects import Keeper, Message, N
 from bus1.client.pending import Waiting
@@ -68,6 +68,7 @@ class Pump(Generic[N]):
     async def room(self) -> None:
         """Until not too much waits to be written."""
         while self.link.outbox.crowded():
+            self.listen()
             await self.senders.wait()
         self.senders.wake()
 
@@ -97,7 +98,8 @@ class Pump(Generic[N]):
     def push(self) -> None:
         """Write at once the first request of a turn, and all others of it in one packet at its
         end: one call is quick, and many cost little."""
-        self.listen()
+        if not self.reading:
+            self.listen()
         if self.later:
             return
         if not self.written:
@@ -114,9 +116,10 @@ class Pump(Generic[N]):
 
     def flush(self) -> None:
         """Write what waits, until the socket is full."""
-        while not self.writing and (packet := self.link.fill()) is not None:
+        packets = self.link.packets()
+        while packets and not self.writing:
             try:
-                write(self.sock, packet)
+                write(self.sock, packets[0])
             except BlockingIOError:
                 self.writing = True
                 self.loop.add_writer(self.sock.fileno(), self.writable)
@@ -146,13 +149,16 @@ class Pump(Generic[N]):
     def readable(self) -> None:
         """Packets have come. What is answered to them goes out as one packet."""
         later, self.later = self.later, True
-        for _ in range(PACKETS_A_TURN):
-            if self.read() < LARGE:  # nothing, or hardly more behind it
-                break
-        self.later = later
-        self.written = False
-        if not self.link.ended:
+        try:
+            for _ in range(PACKETS_A_TURN):
+                if self.read() < LARGE:  # nothing, or hardly more behind it
+                    break
+        finally:
+            self.later = later
+            self.written = False
+        if self.link.outbox.packets:
             self.flush()
+        if self.link.holdings.stored >= INBOX_MOST:
             self.listen()
 
     def read(self) -> int:
@@ -161,13 +167,14 @@ class Pump(Generic[N]):
             size, fds = self.reader.read()
             if size == 0:
                 raise ConnectionResetError("the bus has ended the connection")
-            self.link.take(self.reader.buffer, size, fds)
+            self.link.take(self.reader.packet, size, fds)
         except BlockingIOError:
             return 0
         except OSError as error:
             self.end(str(error))
             size = 0
-        self.call_due()
+        if self.link.due:
+            self.call_due()
         return size
 
     def call_due(self) -> None:

@@ -5,12 +5,10 @@ from struct import Struct
 from typing import TypeGuard
 
 from bus1.client.objects import Handle, Node, Once
-from bus1.client.outbox import Record
 from bus1.client.payload import Buffer, Fd, Sealed
 from bus1.errors import Invalid, TooLong
 from bus1.native import words
-from bus1.native.words import CARRY_ONCE, INLINE_MOST
-from bus1.native.words import SEND as SEND_KIND
+from bus1.native.words import CARRY_ONCE, INLINE_MOST, SEND
 
 HEADER = Struct(words.HEADER_FORMAT)
 RESULT = Struct(words.RESULT_FORMAT)
@@ -19,7 +17,7 @@ CARRIED = Struct(words.CARRIED_FORMAT)
 NOTICE = Struct(words.NOTICE_FORMAT)
 WELCOME = Struct(words.WELCOME_FORMAT)
 LIMITS = Struct(words.LIMITS_FORMAT)
-SEND = Struct(words.SEND_FORMAT)
+CARGO = Struct(words.SEND_FORMAT)
 TRANSFER = Struct(words.TRANSFER_FORMAT)
 # The two that are sent most often, in one piece: to one node, with a one-shot handle or nothing.
 CALL = Struct("=IHHIIIIQQIIQQ")
@@ -35,39 +33,36 @@ def ids(numbers: Sequence[int]) -> bytes:
     return Struct(f"={len(numbers)}Q").pack(*numbers)
 
 
-def request(kind: int, flags: int, cookie: int, body: bytes, fds: Sequence[Fd]) -> Record:
-    """A whole record. TooLong if no packet can hold it."""
-    size = words.HEADER + len(body)
-    if size > words.PACKET_MOST or len(fds) > words.FDS_MOST:
+def fit(size: int, fds: Sequence[Fd]) -> None:
+    """TooLong if no packet can hold a body of this size with these."""
+    if words.HEADER + size > words.PACKET_MOST or len(fds) > words.FDS_MOST:
         raise TooLong(f"{size} bytes and {len(fds)} descriptors do not fit in a packet")
-    return HEADER.pack(size, kind, flags, cookie, len(fds)) + body, fds
+
+
+def request(kind: int, flags: int, number: int, body: bytes, fds: Sequence[Fd]) -> bytes:
+    return HEADER.pack(words.HEADER + len(body), kind, flags, number, len(fds)) + body
 
 
 def is_lean(
     payload: Buffer | Sealed, carried: Sequence[Carry], fds: Sequence[object]
 ) -> TypeGuard[bytes]:
     """Whether CALL or PLAIN is enough."""
-    return (
-        type(payload) is bytes
-        and len(payload) <= INLINE_MOST
-        and not carried
-        and not fds
-    )  # fmt: skip
+    return not carried and not fds and type(payload) is bytes and len(payload) <= INLINE_MOST
 
 
-def call(number: int, flags: int, target: int, node: int, cookie: int, payload: bytes) -> Record:
+def call(flags: int, number: int, target: int, node: int, cookie: int, payload: bytes) -> bytes:
     size = len(payload)
     head = pack_call(
-        CALL_SIZE + size, SEND_KIND, flags, number, 0,
-        1, 1, size, target, CARRY_ONCE, 0, node, cookie,
+        CALL_SIZE + size, SEND, flags, number, 0,
+        1, 1, size, target,
+        CARRY_ONCE, 0, node, cookie,
     )  # fmt: skip
-    return head + payload, ()
+    return head + payload
 
 
-def plain(number: int, flags: int, target: int, payload: bytes) -> Record:
+def plain(flags: int, number: int, target: int, payload: bytes) -> bytes:
     size = len(payload)
-    head = pack_plain(PLAIN_SIZE + size, SEND_KIND, flags, number, 0, 1, 0, size, target)
-    return head + payload, ()
+    return pack_plain(PLAIN_SIZE + size, SEND, flags, number, 0, 1, 0, size, target) + payload
 
 
 def load(content: Buffer | Sealed, fds: Sequence[Fd]) -> tuple[int, int, bytes, Sequence[Fd]]:
@@ -83,7 +78,7 @@ def load(content: Buffer | Sealed, fds: Sequence[Fd]) -> tuple[int, int, bytes, 
 def cargo(targets: Sequence[Handle], carried: Sequence[Carry], size: int) -> bytes:
     """The body of SEND, SET_SEED and PEER up to the payload. Raises Invalid for what cannot be
     carried and Unknown for what is not held."""
-    parts = [SEND.pack(len(targets), len(carried), size), ids([each.held() for each in targets])]
+    parts = [CARGO.pack(len(targets), len(carried), size), ids([each.held() for each in targets])]
     parts += [transfer(each) for each in carried]
     return b"".join(parts)
 

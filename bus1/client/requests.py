@@ -130,7 +130,7 @@ def query(link: Link[N]) -> Waiting[Usage]:
 def reset(link: Link[N], limits: Limits | None, flush: bool, flush_seed: bool) -> Waiting[None]:
     def done(result: Result) -> None:
         if flush:
-            link.holdings.flush()
+            link.flush(result.stamp)
 
     body = records.LIMITS.pack(*(limits or (-1, -1, -1, -1)))
     flags = words.FLUSH * flush | words.FLUSH_SEED * flush_seed

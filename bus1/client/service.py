@@ -15,14 +15,12 @@ anywhere. What a caller sends is checked against the annotations that are plain 
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable
 from typing import Any
 
 from bus1.client import aio, calls
 from bus1.client.methods import Methods, failed, method
 from bus1.client.objects import DATA, Handle
-from bus1.errors import BusError
 
 __all__ = ["Service", "call", "method"]
 
@@ -59,7 +57,7 @@ class Desk:
 
     def start(self, message: aio.Message) -> None:
         target, outcome = self.service.begin(message)
-        if not inspect.isawaitable(outcome):
+        if not hasattr(outcome, "__await__"):
             self.answer(target, outcome)
             return
         task = self.peer.loop.create_task(self.finish(target, outcome))
@@ -80,12 +78,12 @@ class Desk:
         self.peer.listen()
 
     def answer(self, target: Handle | None, outcome: Any) -> None:
-        if target is None or self.peer.link.ended:
-            return  # nobody to tell
+        if target is None or target.spent or self.peer.link.ended:
+            return  # nobody to tell, or told already
         try:
-            self.peer.answer_nowait(target, *self.service.letter(outcome))
-        except (BusError, OSError, ValueError) as error:  # a handle that is spent, a closed file
-            self.peer.answer_nowait(target, *self.service.letter(failed(error)))
+            self.peer.answer_nowait(target, *calls.reply(outcome))
+        except Exception as error:  # no JSON, a handle that is spent, a closed file
+            self.peer.answer_nowait(target, *calls.reply(failed(error)))
 
 
 async def call(handle: Handle, name: str, *args: Any, timeout: float | None = None) -> Any:
@@ -95,5 +93,5 @@ async def call(handle: Handle, name: str, *args: Any, timeout: float | None = No
     service has gone without an answer), TimeoutError, BusError if the request cannot be sent (Gone:
     there is no such service any more; Quota), ConnectionError, TypeError for what cannot travel.
     """
-    peer: aio.Peer = handle.peer
+    peer: aio.Peer = handle.link.owner
     return calls.result(await peer.call(handle, *calls.request(name, args), timeout=timeout))

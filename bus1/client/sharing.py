@@ -164,9 +164,10 @@ class Shared(Generic[N]):
 
     def flush(self) -> None:
         """Write what waits, until the socket is full: then whoever waits at it goes on."""
-        while not self.full and (packet := self.link.fill()) is not None:
+        packets = self.link.packets()
+        while packets and not self.full:
             try:
-                write(self.sock, packet)
+                write(self.sock, packets[0])
             except BlockingIOError:
                 self.full = True
                 if self.leading:
@@ -197,7 +198,7 @@ class Shared(Generic[N]):
             size, fds = self.reader.read()
             if size == 0:
                 raise ConnectionResetError("the bus has ended the connection")
-            self.link.take(self.reader.buffer, size, fds)
+            self.link.take(self.reader.packet, size, fds)
         except BlockingIOError:
             return 0
         except OSError as error:

@@ -21,7 +21,8 @@ from bus1.native.words import FDS_MOST, PACKET_MOST
 # The kernel has no room: for memory, or for more descriptors of this user on their way.
 FOR_NOW = {ENOBUFS, ENOMEM, ETOOMANYREFS}
 FDS_ROOM = CMSG_SPACE(4 * FDS_MOST)
-NOW = MSG_DONTWAIT | MSG_CMSG_CLOEXEC
+IN = MSG_DONTWAIT | MSG_CMSG_CLOEXEC
+OUT = MSG_DONTWAIT | MSG_NOSIGNAL
 
 
 def fresh() -> socket.socket:
@@ -57,40 +58,39 @@ def inherited(number: int) -> socket.socket:
 def write(sock: socket.socket, packet: Packet) -> None:
     """Whole or, with BlockingIOError, not at all. Another OSError: the end."""
     try:
-        put(sock, *packet)
+        if packet.fds:
+            rights = array("i", [each.fileno() for each in packet.fds])
+            sock.sendmsg(packet.parts, [(SOL_SOCKET, SCM_RIGHTS, rights)], OUT)
+        elif len(packet.parts) == 1:
+            sock.send(packet.parts[0], OUT)
+        else:
+            sock.sendmsg(packet.parts, (), OUT)
     except OSError as error:
         if error.errno in FOR_NOW:
             raise BlockingIOError(error.errno, error.strerror) from None
         raise
 
 
-def put(sock: socket.socket, parts: list[bytes], fds: list[Fd]) -> None:
-    if fds:
-        rights = array("i", [each.fileno() for each in fds])
-        ancillary = [(SOL_SOCKET, SCM_RIGHTS, rights)]
-        sock.sendmsg(parts, ancillary, MSG_DONTWAIT | MSG_NOSIGNAL)
-    elif len(parts) == 1:
-        sock.send(parts[0], MSG_DONTWAIT | MSG_NOSIGNAL)
-    else:
-        sock.sendmsg(parts, (), MSG_DONTWAIT | MSG_NOSIGNAL)
-
-
 class Reader:
-    """A buffer for the largest packet, and what the last `read` put there."""
+    """Room for the largest packet: what the last `read` put into `packet`."""
 
-    __slots__ = ("buffer", "buffers", "sock")
+    __slots__ = ("packet", "room", "sock")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.buffer = bytearray(PACKET_MOST)
-        self.buffers = [self.buffer]
+        self.packet = memoryview(bytearray(PACKET_MOST))
+        self.room = [self.packet]
 
-    def read(self, flags: int = NOW) -> tuple[int, list[Fd]]:
+    def read(self) -> tuple[int, list[Fd]]:
         """The packet's size, 0 at the end, and its descriptors. Raises as recvmsg does."""
-        size, ancillary, _, _ = self.sock.recvmsg_into(self.buffers, FDS_ROOM, flags)
-        fds: list[Fd] = []
-        for level, kind, data in ancillary:
-            if level == SOL_SOCKET and kind == SCM_RIGHTS:
-                numbers = array("i", data[: len(data) - len(data) % 4])
-                fds += [Fd(number) for number in numbers]
-        return size, fds
+        size, ancillary, _, _ = self.sock.recvmsg_into(self.room, FDS_ROOM, IN)
+        return size, received(ancillary) if ancillary else []
+
+
+def received(ancillary: list[tuple[int, int, bytes]]) -> list[Fd]:
+    fds: list[Fd] = []
+    for level, kind, data in ancillary:
+        if level == SOL_SOCKET and kind == SCM_RIGHTS:
+            numbers = array("i", data[: len(data) - len(data) % 4])
+            fds += [Fd(number) for number in numbers]
+    return fds

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import bus1.client as bus1
+from bus1.client.holdings import INBOX_MOST
 from bus1.client.outbox import OUT_MOST
 from tests.buses import Bus, start
 from tests.client.conftest import Run
@@ -204,6 +205,42 @@ def test_a_peer_as_a_whole(run: Run, address: str) -> None:
     run(main())
 
 
+def test_a_reset_ends_what_waits_and_calls_go_on(run: Run, address: str) -> None:
+    """Their node, and the handles, are gone with it."""
+
+    async def main() -> None:
+        async with pair(address) as (owner, holder, node, handle):
+            waiting = asyncio.create_task(holder.call(handle, b"never"))
+            watching = asyncio.create_task(holder.until_gone(handle))
+            await node.receive()
+            await holder.reset(flush=True)
+            assert (await waiting).kind == bus1.ONCE_DROPPED
+            with pytest.raises(bus1.Unknown):
+                await watching
+            assert handle.spent
+            node.on_message = lambda message: owner.answer_nowait(message.handles[0], b"again")
+            [new] = (await holder.seed()).handles
+            assert (await holder.call(new, b"?", timeout=5)).payload == b"again"
+
+    run(main())
+
+
+def test_who_watches_a_handle_hears_that_it_is_released(run: Run, address: str) -> None:
+    async def main() -> None:
+        async with pair(address) as (owner, holder, node, handle):
+            mine = await holder.create()
+            await holder.send(handle, b"", [mine, mine.once()])
+            back, once = (await node.receive()).handles
+            for each, end in ((back, back.release), (once, lambda: owner.answer_nowait(once))):
+                watching = asyncio.create_task(owner.until_gone(each))
+                await asyncio.sleep(0)
+                end()
+                with pytest.raises(bus1.Unknown):
+                    await watching
+
+    run(main())
+
+
 def test_bestowed_on_another_peer(run: Run, address: str) -> None:
     async def main() -> None:
         async with await bus1.connect(address) as one, await bus1.connect(address) as two:
@@ -260,7 +297,8 @@ def test_cancelled_anywhere_and_nothing_leaks(run: Run, address: str) -> None:
                 assert (await done).payload == b"%d" % round
             del tasks, done
             null.close()
-            holder.link.holdings.flush()
+            for some in holder.link.holdings.inboxes():
+                some.clear()
             await settle(holder)
             after = await holder.query()
             assert (after.handles, after.nodes) == (before.handles, before.nodes)
@@ -346,6 +384,50 @@ def test_senders_wait_for_room(run: Run) -> None:
     run(main())
 
 
+def test_a_timeout_is_of_all_that_a_call_waits_for(run: Run) -> None:
+    """For the node where replies come, and for room."""
+
+    async def main() -> None:
+        async with far_end() as (peer, _):
+            handle = peer.link.holdings.hold(5)
+            with pytest.raises(TimeoutError):
+                await peer.call(handle, b"", timeout=0.02)
+            peer.link.replies = peer.link.holdings.own(4)
+            while not peer.link.outbox.crowded():
+                peer.send_nowait(handle, bytes(60000))
+            with pytest.raises(TimeoutError):
+                await peer.call(handle, b"", timeout=0.02)
+            assert peer.link.calls == {}
+
+    run(main())
+
+
+def test_who_waits_for_room_reads_although_enough_waits_here(run: Run) -> None:
+    """The bus takes nothing of a peer that leaves much unread: both would wait for each other."""
+
+    async def main() -> None:
+        async with far_end() as (peer, far):
+            node, handle = peer.link.holdings.own(3), peer.link.holdings.hold(5)
+            body = struct.pack("=QQQQIIIIQ", 20, 7, 3, 0, 0, 0, 0, 0, 0)
+            message = struct.pack("=IHHII", 72, 66, 0, 0, 0) + body
+            far.setblocking(False)
+            while peer.link.holdings.stored < INBOX_MOST:
+                far.send(message * 100)
+                await asyncio.sleep(0)
+            while not peer.link.outbox.crowded():
+                peer.send_nowait(handle, bytes(60000))
+            sending = asyncio.create_task(peer.send(handle, b""))
+            await asyncio.sleep(0.01)
+            held = peer.link.holdings.stored
+            far.send(message)
+            await asyncio.sleep(0.01)
+            assert peer.link.holdings.stored == held + 1
+            sending.cancel()
+            node.spent = True
+
+    run(main())
+
+
 def test_who_takes_nothing_reads_nothing_unless_a_result_is_awaited(run: Run) -> None:
     async def main() -> None:
         async with far_end() as (peer, far):
@@ -367,7 +449,7 @@ def test_who_takes_nothing_reads_nothing_unless_a_result_is_awaited(run: Run) ->
                 await asyncio.sleep(0)
             while True:
                 try:
-                    far.send(struct.pack("=IHHIIiIQQ10Q", 120, 65, 0, peer.link.cookie, 0,
+                    far.send(struct.pack("=IHHIIiIQQ10Q", 120, 65, 0, peer.link.number, 0,
                                          0, 10, 0, 0, *range(10)))  # fmt: skip
                     break
                 except BlockingIOError:

@@ -268,7 +268,7 @@ def test_a_full_socket(peer: blocking.Peer) -> None:
                 if kind == 9:
                     answer = struct.pack("=IHHIIiIQQ", 120, 65, 0, cookie, 0, 0, 10, 0, 0)
                     far.send(answer + struct.pack("=10Q", *range(10)))
-            if kind == 9 and cookie == full.link.cookie:
+            if kind == 9 and cookie == full.link.number:
                 asked.join(SECONDS)
         assert cookies == list(range(1, len(cookies) + 1))
         handle.spent = True

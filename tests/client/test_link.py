@@ -42,10 +42,11 @@ class Far:
     def read(self) -> list[tuple[int, int, int, bytes, int]]:
         """All that the link wants to write: kind, flags, cookie, body and descriptors."""
         found = []
-        while (packet := self.link.fill()) is not None:
-            data = b"".join(packet[0])
+        while packets := self.link.packets():
+            packet = packets[0]
+            data = b"".join(packet.parts)
             assert len(data) <= 131072
-            assert len(packet[1]) <= 253
+            assert len(packet.fds) <= 253
             at = 0
             while at < len(data):
                 assert at % 8 == 0
@@ -59,7 +60,7 @@ class Far:
         data = b""
         for record in records:
             data += bytes(-len(data) % 8) + record
-        self.link.take(data, len(data), list(fds))
+        self.link.take(memoryview(data), len(data), list(fds))
 
     def handle(self, id: int, once: bool = False) -> Handle:
         return self.link.holdings.hold(id, once)
@@ -145,9 +146,9 @@ def test_requests_of_one_turn_are_one_packet(far: Far) -> None:
     handle = far.handle(5)
     for size in range(9):
         send(far, handle, b"x" * size)
-    assert far.link.fill() is far.link.fill()
+    assert len(far.link.packets()) == 1
     assert [len(body) - 24 for _, _, _, body, _ in far.read()] == list(range(9))
-    assert far.link.fill() is None
+    assert not far.link.packets()
     assert far.link.outbox.size == 0
 
 
@@ -175,9 +176,8 @@ def test_what_no_packet_takes_changes_nothing(far: Far) -> None:
 def test_large_payloads_are_sealed_memory(far: Far) -> None:
     content, target = os.urandom(65537), far.handle(5)
     send(far, target, content)
-    packet = far.link.fill()
-    assert packet is not None
-    [fd] = packet[1]
+    [packet] = far.link.packets()
+    [fd] = packet.fds
     assert os.pread(fd.fileno(), 70000, 0) == content
     with pytest.raises(PermissionError):
         os.pwrite(fd.fileno(), b"x", 0)
@@ -193,9 +193,8 @@ def test_descriptors_stay_the_callers(far: Far) -> None:
     read, write = os.pipe()
     send(far, far.handle(5), fds=[write])
     os.close(write)
-    packet = far.link.fill()
-    assert packet is not None
-    os.write(packet[1][0].fileno(), b"x")
+    [packet] = far.link.packets()
+    os.write(packet.fds[0].fileno(), b"x")
     assert os.read(read, 1) == b"x"
     del packet
     far.read()
@@ -277,7 +276,7 @@ def test_what_is_not_answered_has_a_bound(far: Far) -> None:
 
 
 def test_cookies_go_round(far: Far) -> None:
-    far.link.cookie = 0xFFFFFFFE
+    far.link.number = 0xFFFFFFFE
     first, second = requests.create(far.link), requests.create(far.link)
     assert [cookie for _, _, cookie, _, _ in far.read()] == [0xFFFFFFFF, 1]
     far.write(result(0xFFFFFFFF, 3), result(1, 4))
