@@ -17,6 +17,7 @@ from bus1.client import objects, requests
 from bus1.client.address import locate
 from bus1.client.intake import Welcome
 from bus1.client.objects import Handle, Limits, Seed, Usage
+from bus1.client.outbox import OUT_MOST
 from bus1.client.payload import Buffer, Fd, Sealed, duplicate
 from bus1.client.pending import Quiet
 from bus1.client.pump import Pump, ring
@@ -193,7 +194,7 @@ class Peer(Pump[Node]):
 
         Raises as `send` does, and TimeoutError; an answer that comes later is dropped."""
         link = self.link
-        if link.replies is None or link.outbox.crowded():
+        if link.replies is None or link.outbox.size > OUT_MOST:
             timeout = await self.begin_call(timeout)
         call = link.call(handle, payload, handles, fds)
         turn = self.loop.create_future()

@@ -7,9 +7,10 @@ waits, with no lock held. A `timeout` is in seconds, and ends in TimeoutError.
 
 from __future__ import annotations
 
-import inspect
 import socket
+import time
 from collections.abc import Iterator, Sequence
+from types import CoroutineType
 from typing import Any, Self, cast
 
 from bus1.client import calls, objects, requests
@@ -18,7 +19,7 @@ from bus1.client.intake import Welcome
 from bus1.client.methods import Methods, failed
 from bus1.client.objects import DATA, Handle, Limits, Seed, Usage
 from bus1.client.payload import Buffer, Fd, Sealed, duplicate
-from bus1.client.pending import Quiet, Waiting
+from bus1.client.pending import Quiet
 from bus1.client.records import Carry
 from bus1.client.requests import Refused
 from bus1.client.sharing import Shared
@@ -190,26 +191,18 @@ class Peer(Shared[Node]):
 
         Raises as `send` does; an answer that comes after its timeout is dropped."""
         if self.link.replies is None:
-            self.begin_calls(timeout)
-        some: list[Any] = []
+            timeout = self.begin_calls(timeout)
+        return self.ask(lambda: self.link.call(handle, payload, handles, fds), timeout)
 
-        def begin() -> Waiting[Message]:
-            some.append(self.link.call(handle, payload, handles, fds))
-            return cast(Waiting[Message], some[0])
-
-        try:
-            return self.ask(begin, timeout)
-        finally:
-            if some and some[0].cookie in self.link.calls:
-                with self.shield:
-                    self.link.forget(some[0])
-
-    def begin_calls(self, timeout: float | None) -> None:
-        """The node where replies come: one for all calls, made before the first."""
+    def begin_calls(self, timeout: float | None) -> float | None:
+        """The node where replies come: one for all calls, made before the first. Returns what is
+        left of the timeout."""
+        began = time.monotonic()
         node = self.create(timeout)
         with self.shield:
             if self.link.replies is None:
                 self.link.replies = node
+        return None if timeout is None else timeout + began - time.monotonic()
 
     def receive(self, timeout: float | None = None) -> Message:
         """The next message to any node that has no reader of its own. Raises ConnectionError."""
@@ -219,7 +212,7 @@ class Peer(Shared[Node]):
         """Call the callbacks for what comes, for this long or until the peer is closed. Raises
         ConnectionError if the bus ends first."""
         try:
-            self.until(lambda: bool(self.link.ended), timeout)
+            self.wait(lambda: self.link.closing, timeout)
         except TimeoutError:
             return
         if not self.leaving:
@@ -302,10 +295,10 @@ class Service(Methods):
             self.dropped(message.node)
             return
         target, outcome = self.begin(message)
-        if inspect.iscoroutine(outcome):
+        if isinstance(outcome, CoroutineType):
             outcome.close()
             outcome = failed(TypeError("a coroutine in a service without an event loop"))
-        self.answer(message.node.peer, target, outcome)
+        self.answer(message.node.link.owner, target, outcome)
 
     def answer(self, peer: Peer, target: Handle | None, outcome: Any) -> None:
         if target is None or target.spent or peer.link.ended:
@@ -325,7 +318,7 @@ def call(handle: Handle, name: str, *args: Any, timeout: float | None = None) ->
     service has gone without an answer), TimeoutError, BusError if the request cannot be sent (Gone:
     there is no such service any more; Quota), ConnectionError, TypeError for what cannot travel.
     """
-    peer: Peer = handle.peer
+    peer: Peer = handle.link.owner
     return calls.result(peer.call(handle, *calls.request(name, args), timeout=timeout))
 
 

@@ -95,7 +95,8 @@ class Intake(Generic[N]):
             other, kind, _ = read_carried(packet, at)
             handles.append(self.holdings.hold(other, kind & ONE_SHOT != 0) if other else None)
             at += 16
-        node = self.holdings.node(id)
+        reference = self.holdings.nodes.get(id)
+        node = None if reference is None else reference()
         if node is None:  # destroyed while this was on its way: all that came dies here
             return
         payload: bytes | memoryview
@@ -164,6 +165,8 @@ class Intake(Generic[N]):
         if node is self.replies:
             call = self.calls.pop(message.cookie, None)
             if call is not None:
+                if self.pending and self.pending[0][1] is call:  # it was sent, then
+                    self.pending.popleft()
                 self.awaited -= 1
                 call.finish(message)
         elif node.on_message is not None:

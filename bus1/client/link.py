@@ -1,7 +1,7 @@
 """One connection without its socket: requests into packets, packets into results and messages.
 
-Sans-IO: a face (aio or blocking) gives it what it has read, writes its `packets`, and calls
-what is `due`. It waits for nothing and takes no locks.
+Sans-IO: a face (aio or blocking) gives it what it has read, writes the packets in its outbox (after
+a `sweep`), and calls what is `due`. It waits for nothing and takes no locks.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from bus1.client import records
 from bus1.client.holdings import INBOX_MOST
 from bus1.client.intake import Intake
 from bus1.client.objects import Handle, Keeper, Message, N, Node, Once
-from bus1.client.outbox import Outbox, Packet
+from bus1.client.outbox import Outbox
 from bus1.client.payload import Buffer, Fd, Sealed, duplicate
 from bus1.client.pending import Call, Pending, Quiet, Result, Waiting
 from bus1.client.records import Carry
 from bus1.errors import Invalid, Unknown
 from bus1.native import words
-from bus1.native.words import QUIET
+from bus1.native.words import INLINE_MOST, QUIET
 
 T = TypeVar("T")
 
@@ -60,18 +60,13 @@ class Link(Intake[N]):
         self.owner = owner
         self.nudge = nudge
         self.ended = ""  # why, once it has
+        self.closing: Waiting[None] = Waiting(None)  # until then
         self.outbox = Outbox()
         self.garbage: deque[int] = deque()  # ids to release, from any thread
         self.number = 0  # of the last request
         self.cookies = count(1)  # of calls
 
     # Out.
-
-    def packets(self) -> deque[Packet]:
-        """What is to be written, first in, first out; the outbox is told of each that is."""
-        if self.garbage:
-            self.sweep()
-        return self.outbox.packets
 
     def wants(self) -> bool:
         """Whether there is something to write."""
@@ -189,14 +184,15 @@ class Link(Intake[N]):
         assert self.replies is not None
         cookie = next(self.cookies)
         call: Call[Message[N]] = Call(cookie)
-        if (
-            records.is_lean(payload, carried, fds)
+        if (  # as nearly all calls are
+            type(payload) is bytes
+            and len(payload) <= INLINE_MOST
+            and not (carried or fds or target.once or target.spent)
             and target.link is self
-            and not (target.once or target.spent)
         ):
-            id, node = target.id, self.replies.id
             flags, number = self.enter(call, QUIET)
-            self.outbox.put(records.call(flags, number, id, node, cookie, payload))
+            node = self.replies.id
+            self.outbox.put(records.call(flags, number, target.id, node, cookie, payload))
         else:
             first = self.replies.once(cookie)
             self.send([target], payload, [first, *carried], fds, call, QUIET)
@@ -212,7 +208,12 @@ class Link(Intake[N]):
     ) -> None:
         """A message that nobody waits for, on a one-shot handle. If it is refused, the handle
         dies with its last reference, and whoever waits for the answer hears of that."""
-        if records.is_lean(payload, carried, fds) and target.link is self and not target.spent:
+        if (  # as nearly all answers are
+            type(payload) is bytes
+            and len(payload) <= INLINE_MOST
+            and not (carried or fds or target.spent)
+            and target.link is self
+        ):
             flags, number = self.enter(Quiet((target,) if target.once else ()), QUIET)
             self.outbox.put(records.plain(flags, number, target.id, payload))
         else:
@@ -246,5 +247,6 @@ class Link(Intake[N]):
             store.clear()
         self.outbox.clear()
         self.awaited = 0
+        self.closing.finish(None)
         for each in waiting:
             each.fail(ConnectionResetError(why))

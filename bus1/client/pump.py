@@ -116,7 +116,9 @@ class Pump(Generic[N]):
 
     def flush(self) -> None:
         """Write what waits, until the socket is full."""
-        packets = self.link.packets()
+        if self.link.garbage:
+            self.link.sweep()
+        packets = self.link.outbox.packets
         while packets and not self.writing:
             try:
                 write(self.sock, packets[0])

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import TypeGuard
 
 from bus1.client.objects import Handle, Node, Once
 from bus1.client.payload import Buffer, Fd, Sealed
 from bus1.errors import Invalid, TooLong
 from bus1.native import words
-from bus1.native.words import CARRY_ONCE, INLINE_MOST, SEND
+from bus1.native.words import CARRY_ONCE, SEND
 
 HEADER = Struct(words.HEADER_FORMAT)
 RESULT = Struct(words.RESULT_FORMAT)
@@ -41,13 +40,6 @@ def fit(size: int, fds: Sequence[Fd]) -> None:
 
 def request(kind: int, flags: int, number: int, body: bytes, fds: Sequence[Fd]) -> bytes:
     return HEADER.pack(words.HEADER + len(body), kind, flags, number, len(fds)) + body
-
-
-def is_lean(
-    payload: Buffer | Sealed, carried: Sequence[Carry], fds: Sequence[object]
-) -> TypeGuard[bytes]:
-    """Whether CALL or PLAIN is enough."""
-    return not carried and not fds and type(payload) is bytes and len(payload) <= INLINE_MOST
 
 
 def call(flags: int, number: int, target: int, node: int, cookie: int, payload: bytes) -> bytes:

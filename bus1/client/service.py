@@ -50,16 +50,16 @@ class Desk:
     def take(self, message: aio.Message) -> None:
         if message.kind != DATA:
             self.service.dropped(message.node)
-        elif len(self.running) < RUNNING_MOST:
-            self.start(message)
-        else:
+        elif len(self.running) >= RUNNING_MOST:
             self.peer.link.holdings.store(message)
+        else:
+            target, outcome = self.service.begin(message)
+            if hasattr(outcome, "__await__"):
+                self.start(target, outcome)
+            else:
+                self.answer(target, outcome)
 
-    def start(self, message: aio.Message) -> None:
-        target, outcome = self.service.begin(message)
-        if not hasattr(outcome, "__await__"):
-            self.answer(target, outcome)
-            return
+    def start(self, target: Handle | None, outcome: Awaitable[Any]) -> None:
         task = self.peer.loop.create_task(self.finish(target, outcome))
         self.running.add(task)
         task.add_done_callback(self.done)
@@ -74,7 +74,7 @@ class Desk:
     def done(self, task: asyncio.Task[None]) -> None:
         self.running.discard(task)
         while self.inbox and len(self.running) < RUNNING_MOST:
-            self.start(self.peer.link.holdings.take(self.inbox))
+            self.take(self.peer.link.holdings.take(self.inbox))
         self.peer.listen()
 
     def answer(self, target: Handle | None, outcome: Any) -> None:

@@ -13,14 +13,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from bus1.client import forked
 from bus1.client.holdings import Inbox
 from bus1.client.link import Link
 from bus1.client.objects import Keeper, Message, N
 from bus1.client.payload import Fd
-from bus1.client.pending import Waiting
+from bus1.client.pending import Call, Waiting
 from bus1.client.shield import Shield
 from bus1.client.socket import Reader, write
 from bus1.errors import Unknown
@@ -29,8 +29,34 @@ T = TypeVar("T")
 
 PACKETS_A_TURN = 16  # before what was asked for is looked at
 LARGE = 4096  # bytes: behind a packet of that size there may be another one already
-NEVER = threading.Event()
+NESTED_MOST = 16  # callbacks of one thread inside each other: further ones wait for the first
 log = logging.getLogger("bus1.client")
+
+# What a thread does that waits.
+DONE, LEAD, CALL = threading.Event(), threading.Event(), threading.Event()
+
+
+class Ready(Protocol):
+    """What a thread waits for."""
+
+    @property
+    def done(self) -> bool: ...
+
+
+R = TypeVar("R", bound=Ready)
+
+
+class When:
+    """What has to be asked again and again."""
+
+    __slots__ = ("ready",)
+
+    def __init__(self, ready: Callable[[], bool]) -> None:
+        self.ready = ready
+
+    @property
+    def done(self) -> bool:
+        return self.ready()
 
 
 class Shared(Generic[N]):
@@ -39,15 +65,16 @@ class Shared(Generic[N]):
     def __init__(self, sock: socket.socket, make: Callable[[Keeper, int], N]) -> None:
         self.sock = sock
         self.link: Link[N] = Link(self, make, self.nudge, self.trouble)
-        self.shield = Shield(self.nudge)
+        self.shield = Shield(self.link.garbage, self.nudge)
         self.on_error: Callable[[BaseException], None] | None = None
         self.reader = Reader(sock)
         self.leaving = False  # the end is our own wish
         self.full = False  # the socket takes no more
         self.mask = select.POLLIN
         self.called = False  # the alarm rings
-        self.leading = False  # a thread waits at the socket
+        self.leader = 0  # the thread that waits at the socket
         self.followers: list[threading.Event] = []
+        self.nested = threading.local()  # .depth: the callbacks that this thread is in
         self.alarm = Fd(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))  # for that thread
         self.poller = select.poll()
         self.poller.register(self.alarm, select.POLLIN)
@@ -58,9 +85,7 @@ class Shared(Generic[N]):
 
     def ask(self, begin: Callable[[], Waiting[T]], timeout: float | None) -> T:
         """Queue what `begin` asks, write it, and wait for its result."""
-        some: list[Waiting[T]] = []
-        self.until(lambda: some[0].done, timeout, lambda: some.append(begin()))
-        return some[0].take()
+        return self.wait(begin, timeout).take()
 
     def next_of(self, node: N | None, timeout: float | None) -> Message[N]:
         holdings = self.link.holdings
@@ -70,6 +95,7 @@ class Shared(Generic[N]):
             inbox: Inbox[Message[N]] = holdings.inbox if node is None else holdings.claim(node)
             if inbox:
                 some.append(holdings.take(inbox))
+                self.listen()
                 return True
             return bool(self.link.ended) or (node is not None and node.spent)
 
@@ -80,62 +106,70 @@ class Shared(Generic[N]):
             raise Unknown("the node is destroyed")
         return some[0]
 
-    def until(
-        self,
-        ready: Callable[[], bool],
-        timeout: float | None,
-        begin: Callable[[], None] | None = None,
-    ) -> None:
-        """Do `begin`, and wait until it is `ready`: both are called inside the shield. Raises
-        TimeoutError, and what `begin` raises."""
+    def until(self, ready: Callable[[], bool], timeout: float | None) -> None:
+        """Write what there is to write, and wait until it is so."""
+        self.wait(lambda: When(ready), timeout)
+
+    def wait(self, begin: Callable[[], R], timeout: float | None) -> R:
+        """Do `begin`, and wait until what it returns is done: both are asked inside the shield.
+        Raises TimeoutError, and what `begin` raises."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        leading = False
+        waiting, step = None, DONE
         try:
             with self.shield:
-                if begin is not None:
-                    begin()
+                waiting = begin()
                 self.flush()
-                leading, event, done = self.join(ready)
-            while not done:
-                came = self.watch(deadline) if leading else event.wait(left(deadline))
+                step = self.join(waiting)
+            while step is not DONE:
+                came = True
+                if step is LEAD:
+                    came = self.watch(deadline)
+                elif step is CALL:  # a callback may wait here itself
+                    self.call_due()
+                else:
+                    came = step.wait(left(deadline))
                 with self.shield:
-                    if leading:
+                    if step is LEAD:
                         self.read()
                         self.leave()
-                    leading, event, done = self.join(ready)
-                if not done and not came:
+                        step = DONE
+                    step = self.join(waiting)
+                if not came and step is not DONE:
                     raise TimeoutError("no answer in time")
-                if self.link.due and leading:  # callbacks may wait here themselves
-                    with self.shield:
-                        self.leave()
-                        leading = False
-                    self.call_due()
-                    with self.shield:
-                        leading, event, done = self.join(ready)
-        finally:
-            if leading:
-                with self.shield:
+        except BaseException:
+            with self.shield:
+                if step is LEAD:
                     self.leave()
-        self.call_due()
+                if isinstance(waiting, Call):
+                    self.link.forget(waiting)
+            raise
+        if self.link.due:
+            self.call_due()
+        return waiting
 
-    def join(self, ready: Callable[[], bool]) -> tuple[bool, threading.Event, bool]:
-        """Whether to wait at the socket from now on, else for what; and whether it is `ready`."""
-        if ready():
-            return False, NEVER, True
+    def join(self, waiting: Ready) -> threading.Event:
+        """What to do next: nothing (DONE), the callbacks, wait at the socket, or for this event."""
+        if waiting.done:
+            return DONE
         if self.link.ended:
             raise ConnectionResetError(self.link.ended)
-        if self.leading:
+        if self.link.due and self.depth() < NESTED_MOST:
+            return CALL
+        mine = threading.get_ident()
+        if self.leader not in {0, mine}:  # 0, or our own from when a second Ctrl-C has hit
+            self.listen()
             self.followers.append(event := threading.Event())
-            return False, event, False
-        self.leading = True
-        return True, NEVER, False
+            return event
+        self.leader = mine
+        return LEAD
 
     def leave(self) -> None:
         """Somebody else may wait at the socket."""
-        self.leading = False
-        for event in self.followers:
-            event.set()
-        self.followers.clear()
+        self.leader = 0
+        if self.followers:
+            for event in self.followers:
+                event.set()
+            self.followers.clear()
         if self.link.ended:
             self.sock.close()
 
@@ -143,34 +177,52 @@ class Shared(Generic[N]):
 
     def watch(self, deadline: float | None) -> bool:
         """Wait until something comes, or the socket takes more. False: the deadline has."""
-        wait = left(deadline)
-        mask = select.POLLIN | select.POLLOUT if self.full else select.POLLIN
+        mask = 0 if self.link.sated() else select.POLLIN
+        if self.full:
+            mask |= select.POLLOUT
         if mask != self.mask:
             self.mask = mask
             self.poller.modify(self.sock, mask)
-        return bool(self.poller.poll(None if wait is None else math.ceil(wait * 1000)))
+        wait = None if deadline is None else math.ceil(max(0.0, deadline - time.monotonic()) * 1000)
+        return bool(self.poller.poll(wait))
+
+    def listen(self) -> None:
+        """Whoever waits at the socket reads again, if that was enough for a while."""
+        if self.leader and not self.mask & select.POLLIN and not self.link.sated():
+            self.call_leader()
+
+    def depth(self) -> int:
+        found: int = getattr(self.nested, "depth", 0)
+        return found
 
     def call_due(self) -> None:
-        due = self.link.due
-        while due:
-            try:
-                callback, argument = due.popleft()
-            except IndexError:  # another thread has taken it
-                return
-            try:
-                callback(argument)
-            except Exception:  # the program's: it must not cost others their messages
-                log.exception("in a callback of %r", self)
+        """Call the callbacks. One that waits here may call others."""
+        due, depth = self.link.due, self.depth()
+        self.nested.depth = depth + 1
+        try:
+            while due and depth < NESTED_MOST:
+                try:
+                    callback, argument = due.popleft()
+                except IndexError:  # another thread has taken it
+                    return
+                try:
+                    callback(argument)
+                except Exception:  # the program's: it must not cost others their messages
+                    log.exception("in a callback of %r", self)
+        finally:
+            self.nested.depth = depth
 
     def flush(self) -> None:
         """Write what waits, until the socket is full: then whoever waits at it goes on."""
-        packets = self.link.packets()
+        if self.link.garbage:
+            self.link.sweep()
+        packets = self.link.outbox.packets
         while packets and not self.full:
             try:
                 write(self.sock, packets[0])
             except BlockingIOError:
                 self.full = True
-                if self.leading:
+                if self.leader:
                     self.call_leader()
             except OSError as error:
                 while self.read_one():  # what has come is still worth something
@@ -220,7 +272,7 @@ class Shared(Generic[N]):
     def finish(self, why: str) -> None:
         """The end, whoever has wanted it."""
         self.link.end(why)
-        if self.leading:
+        if self.leader:
             self.call_leader()
         else:
             self.leave()
@@ -228,8 +280,8 @@ class Shared(Generic[N]):
     def part(self, why: str) -> None:
         """In a forked child, where no other thread lives on: what they hold is free."""
         self.link.part(why)
-        self.shield = Shield(self.nudge)
-        self.leading = False
+        self.shield = Shield(self.link.garbage, self.nudge)
+        self.leader = 0
         self.followers.clear()
         self.sock.close()
         self.alarm.close()
@@ -241,7 +293,7 @@ class Shared(Generic[N]):
     def nudge(self) -> None:
         """Something was dropped, in any thread and in the midst of anything: if somebody is inside
         the shield, he sees it on his way out."""
-        while self.link.garbage and not self.full and self.shield.enter(False):
+        while self.link.garbage and not self.full and self.shield.enter(wait=False):
             try:
                 self.flush()
             finally:

@@ -12,19 +12,21 @@ from _signal import (  # type: ignore[import-not-found]  # a tenth of what signa
     getsignal,
     signal,
 )
-from collections.abc import Callable
+from collections.abc import Callable, Sized
+from threading import get_ident
 from types import FrameType
 
 MAIN = threading.main_thread().ident
 
 
 class Shield:
-    """`with shield:` around steps that belong together and do not block. `after` is called behind
-    each."""
+    """`with shield:` around steps that belong together and do not block. Behind them `after` is
+    called if there is something `left` over, which whoever could not enter has put there."""
 
-    __slots__ = ("after", "lock", "noted", "shielding")
+    __slots__ = ("after", "left", "lock", "noted", "shielding")
 
-    def __init__(self, after: Callable[[], None]) -> None:
+    def __init__(self, left: Sized, after: Callable[[], None]) -> None:
+        self.left = left
         self.after = after
         self.lock = threading.Lock()
         self.shielding = False  # by the thread that has the lock
@@ -33,38 +35,31 @@ class Shield:
     def note(self, number: int, frame: FrameType | None) -> None:
         self.noted = True
 
-    def __enter__(self) -> None:
-        self.enter(True)
-
-    def enter(self, wait: bool) -> bool:
+    def enter(self, wait: bool = True) -> bool:
         """Whether it could be entered."""
-        mine = threading.get_ident() == MAIN
-        mine = mine and getsignal(SIGINT) is default_int_handler
+        mine = get_ident() == MAIN and getsignal(SIGINT) is default_int_handler
         if mine:
             signal(SIGINT, self.note)
         if self.lock.acquire(wait):
             self.shielding = mine
             return True
         if mine:
-            self.lift(dying=True)
+            signal(SIGINT, default_int_handler)
         return False
 
-    def __exit__(self, *_: object) -> None:
-        self.leave()
-
-    def leave(self, dying: bool = False) -> None:
+    def leave(self, *_: object, dying: bool = False) -> None:
         """`dying`: in a __del__, where Python would swallow the KeyboardInterrupt: it comes with
         the next shield."""
         mine, self.shielding = self.shielding, False
         self.lock.release()
         try:
-            self.after()
+            if self.left:
+                self.after()
         finally:
             if mine:
-                self.lift(dying)
+                signal(SIGINT, default_int_handler)
+                if self.noted and not dying:
+                    self.noted = False
+                    raise KeyboardInterrupt
 
-    def lift(self, dying: bool = False) -> None:
-        signal(SIGINT, default_int_handler)
-        if self.noted and not dying:
-            self.noted = False
-            raise KeyboardInterrupt
+    __enter__, __exit__ = enter, leave

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
@@ -20,7 +21,9 @@ import pytest
 
 import bus1.client as bus1
 from bus1.client import blocking
+from bus1.client.holdings import INBOX_MOST
 from bus1.client.outbox import OUT_MOST
+from bus1.client.sharing import NESTED_MOST
 from tests.buses import ROOT
 
 SECONDS = 10
@@ -273,3 +276,53 @@ def test_a_full_socket(peer: blocking.Peer) -> None:
         assert cookies == list(range(1, len(cookies) + 1))
         handle.spent = True
         full.end("the test is over")
+
+
+def test_a_leader_that_was_interrupted_twice_leads_again(peer: blocking.Peer) -> None:
+    """The second Ctrl-C hits while the first is cleaned up after: nobody waits at the socket."""
+    peer.leader = threading.get_ident()
+    assert peer.query(SECONDS).nodes == 0
+
+
+def test_callbacks_that_wait_are_not_nested_without_end(
+    peer: blocking.Peer, served: bus1.Handle
+) -> None:
+    other = served.peer
+    node = other.create()
+    depths: list[int] = []
+
+    def take(message: bus1.Message) -> None:
+        depths.append(other.depth())
+        assert blocking.call(served, "echo", "x", timeout=SECONDS) == "x"
+
+    node.on_message = take
+    handle = node.handle()
+    for _ in range(5 * NESTED_MOST):
+        other.send_nowait(handle)
+    while len(depths) < 5 * NESTED_MOST:
+        other.run(0.05)
+    assert 1 < max(depths) <= NESTED_MOST
+
+
+def test_who_runs_leaves_with_the_bus_what_nobody_takes(peer: blocking.Peer) -> None:
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    far.send(struct.pack("=IHHIIIIQ16s", 48, 64, 0, 0, 0, 1, 0, 1, bytes(16)))
+    body = struct.pack("=QQQQIIIIQ", 20, 7, 3, 0, 0, 0, 0, 0, 0)
+    message = struct.pack("=IHHII", 72, 66, 0, 0, 0) + body
+    with far:
+        full = blocking.connect(fd=near.detach())
+        node = full.link.holdings.own(3)
+        running = threading.Thread(target=full.run)
+        running.start()
+        far.settimeout(0.2)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 100 * INBOX_MOST:
+                sent += far.send(message * 64) // 72
+        assert INBOX_MOST <= full.link.holdings.stored < sent < 100 * INBOX_MOST
+        for _ in range(sent):  # and reads on as they are taken
+            assert full.receive(SECONDS).node is node
+        node.spent = True
+        full.end("the test is over")
+        running.join(SECONDS)
+        assert not running.is_alive()

@@ -42,8 +42,9 @@ class Far:
     def read(self) -> list[tuple[int, int, int, bytes, int]]:
         """All that the link wants to write: kind, flags, cookie, body and descriptors."""
         found = []
-        while packets := self.link.packets():
-            packet = packets[0]
+        self.link.sweep()
+        while self.link.outbox.packets:
+            packet = self.link.outbox.packets[0]
             data = b"".join(packet.parts)
             assert len(data) <= 131072
             assert len(packet.fds) <= 253
@@ -146,9 +147,9 @@ def test_requests_of_one_turn_are_one_packet(far: Far) -> None:
     handle = far.handle(5)
     for size in range(9):
         send(far, handle, b"x" * size)
-    assert len(far.link.packets()) == 1
+    assert len(far.link.outbox.packets) == 1
     assert [len(body) - 24 for _, _, _, body, _ in far.read()] == list(range(9))
-    assert not far.link.packets()
+    assert not far.link.outbox.packets
     assert far.link.outbox.size == 0
 
 
@@ -176,7 +177,7 @@ def test_what_no_packet_takes_changes_nothing(far: Far) -> None:
 def test_large_payloads_are_sealed_memory(far: Far) -> None:
     content, target = os.urandom(65537), far.handle(5)
     send(far, target, content)
-    [packet] = far.link.packets()
+    [packet] = far.link.outbox.packets
     [fd] = packet.fds
     assert os.pread(fd.fileno(), 70000, 0) == content
     with pytest.raises(PermissionError):
@@ -193,7 +194,7 @@ def test_descriptors_stay_the_callers(far: Far) -> None:
     read, write = os.pipe()
     send(far, far.handle(5), fds=[write])
     os.close(write)
-    [packet] = far.link.packets()
+    [packet] = far.link.outbox.packets
     os.write(packet.fds[0].fileno(), b"x")
     assert os.read(read, 1) == b"x"
     del packet
