@@ -43,11 +43,13 @@ from bus1.errors import (
 if TYPE_CHECKING:
     from bus1.client.aio import Message, Node, Peer, connect
     from bus1.client.service import Service, call
+    from bus1.client.signals import Signal, Signalling, heard
 
 # What needs asyncio, which takes longer to import than all else: not for `blocking`.
 LATER = {
     "Message": "aio", "Node": "aio", "Peer": "aio", "connect": "aio",
     "Service": "service", "call": "service",
+    "Signal": "signals", "Signalling": "signals", "heard": "signals",
 }  # fmt: skip
 
 
@@ -83,6 +85,8 @@ __all__ = [
     "Sealed",
     "Seed",
     "Service",
+    "Signal",
+    "Signalling",
     "Stranger",
     "TooLong",
     "Unknown",
@@ -91,5 +95,6 @@ __all__ = [
     "Welcome",
     "call",
     "connect",
+    "heard",
     "method",
 ]

@@ -14,15 +14,18 @@
 Who destroys the node hears no more.
 """
 
-from collections.abc import Callable
-from typing import Any, Generic, TypeVarTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVarTuple, cast
 
 from bus1.client import calls
+from bus1.client.aio import Peer
 from bus1.client.calls import InvalidArgs, Letter, Unreadable
 from bus1.client.methods import method
 from bus1.client.objects import DATA, Handle, Message
+from bus1.client.requests import Refused
 from bus1.client.service import Service
-from bus1.errors import BusError, Duplicate, Gone
+from bus1.errors import Duplicate, Gone, Unknown
+from bus1.native.words import COPIES_MOST, DESTINATIONS_MOST
 
 Ts = TypeVarTuple("Ts")
 
@@ -51,30 +54,46 @@ class Signal(Generic[*Ts]):
             await self.tell(calls.written({"signal": self.name, "args": args}))
 
     async def tell(self, letter: Letter) -> None:
-        targets = list(self.listeners)
-        try:
-            refused = await targets[0].peer.multicast(targets, *letter, proceed=True)
-        except Duplicate:  # a node was handed in twice, which nobody can see: each by itself
-            refused = await one_by_one(targets, letter)
-        gone = {handle for handle, error in refused if isinstance(error, Gone)}
-        self.listeners = [each for each in self.listeners if each not in gone]
+        gone: set[Handle] = set()
+        for targets in groups(self.listeners, most(letter)):
+            refused = await multicast(targets, letter)
+            gone.update(handle for handle, error in refused if isinstance(error, Gone))
+        self.listeners = [each for each in self.listeners if not (each.spent or each in gone)]
 
 
-async def one_by_one(targets: list[Handle], letter: Letter) -> list[tuple[Handle, BusError]]:
-    refused: list[tuple[Handle, BusError]] = []
-    for target in targets:
-        try:
-            await target.peer.send(target, *letter)
-        except BusError as error:
-            refused.append((target, error))
-    return refused
+def most(letter: Letter) -> int:
+    """How many can be told at once."""
+    return min(DESTINATIONS_MOST, COPIES_MOST // max(1, len(letter[1])))
+
+
+def groups(listeners: Iterable[Handle], many: int) -> Iterator[list[Handle]]:
+    """At most so many each, and of one peer: a service may be exported by several."""
+    by_peer: dict[Any, list[Handle]] = {}
+    for each in listeners:
+        if not each.spent:  # as a one-shot handle is after the first signal
+            by_peer.setdefault(each.peer, []).append(each)
+    for some in by_peer.values():
+        for start in range(0, len(some), many):
+            yield some[start : start + many]
+
+
+async def multicast(targets: list[Handle], letter: Letter) -> Refused:
+    """To all of these under one stamp. If a node was handed in twice, which nobody can see, or a
+    one-shot handle was used up meanwhile, to one half of them and then to the other."""
+    try:
+        return await cast(Peer, targets[0].peer).multicast(targets, *letter, proceed=True)
+    except (Duplicate, Unknown):
+        if len(targets) == 1:
+            return []
+        half = len(targets) // 2
+        return await multicast(targets[:half], letter) + await multicast(targets[half:], letter)
 
 
 class Signalling(Service):
     """A service that has signals, as attributes."""
 
     @method
-    async def subscribe(self, signal: str, listener: Handle) -> None:
+    def subscribe(self, signal: str, listener: Handle) -> None:
         """Tell this node, too, whenever there is such a signal."""
         found = vars(self).get(signal)
         if not isinstance(found, Signal):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import bus1.client as bus1
-from bus1.client import CallError, Fd, call
+from bus1.client import CallError, Fd, call, signals
 from bus1.client.calls import Unreadable
 from bus1.client.signals import Signal, Signalling, heard
 from tests.client.conftest import Run
@@ -83,6 +83,56 @@ def test_a_node_that_is_handed_in_twice_hears_it_and_so_do_the_others(
             await clock.rang("y", 2)
             assert heard(await two.receive()) == ("rang", ["y", 2])
             assert len(clock.rang.listeners) == 1
+
+    run(scenario())
+
+
+def test_a_one_shot_listener_hears_one_and_harms_nobody(address: str, run: Run) -> None:
+    async def scenario() -> None:
+        async with await bus1.connect(address) as peer:
+            clock = Clock()
+            node = await clock.export(peer)
+            handle = await node.handle()
+            one, two = await peer.create(), await ear(peer, handle)
+            await call(handle, "subscribe", "rang", one.once(7))
+            for number in range(3):
+                await clock.rang("x", number)
+            assert [heard(await two.receive()) for _ in range(3)] == [
+                ("rang", ["x", number]) for number in range(3)
+            ]
+            assert heard(await one.receive()) == ("rang", ["x", 0])
+            assert len(clock.rang.listeners) == 1
+
+    run(scenario())
+
+
+def test_more_listeners_than_one_message_can_have(
+    address: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "DESTINATIONS_MOST", 2)
+
+    async def scenario() -> None:
+        async with await bus1.connect(address) as peer:
+            clock = Clock()
+            node = await clock.export(peer)
+            handle = await node.handle()
+            ears = [await ear(peer, handle) for _ in range(5)]
+            await clock.rang("x", 1)
+            got = [await each.receive() for each in ears]
+            assert [heard(each) for each in got] == [("rang", ["x", 1])] * 5
+            assert len({each.stamp for each in got}) == 3
+
+    run(scenario())
+
+
+def test_a_service_of_two_peers_tells_the_listeners_of_both(address: str, run: Run) -> None:
+    async def scenario() -> None:
+        async with await bus1.connect(address) as one, await bus1.connect(address) as two:
+            clock = Clock()
+            nodes = [await clock.export(peer) for peer in (one, two)]
+            ears = [await ear(node.peer, await node.handle()) for node in nodes]
+            await clock.rang("x", 1)
+            assert [heard(await each.receive()) for each in ears] == [("rang", ["x", 1])] * 2
 
     run(scenario())
 
