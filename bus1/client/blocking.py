@@ -23,7 +23,7 @@ from bus1.client.pending import Quiet
 from bus1.client.records import Carry
 from bus1.client.requests import Refused
 from bus1.client.sharing import Shared
-from bus1.client.socket import dial, fresh, inherited
+from bus1.client.socket import dial, fresh, inherited, limit
 from bus1.errors import Unknown
 from bus1.native.words import DESTROY, QUIET, RELEASE, VERSION
 
@@ -328,13 +328,19 @@ def connect(
     """A new peer on the bus at this address, or the one whose socket `fd` is (which then belongs
     to it). See `bus1.client.address.locate` for addresses.
 
-    Raises OSError if nobody is there, ConnectionError if it is no such bus, and what `locate` does.
+    Raises OSError if nobody is there, ConnectionError if it is no such bus, TimeoutError, and what
+    `locate` does.
     """
     where = locate(address) if fd is None else fd
     if isinstance(where, str):
         sock = fresh()
         try:
+            if timeout is not None:
+                limit(sock, timeout)
             dial(sock, where)
+        except BlockingIOError:
+            sock.close()
+            raise TimeoutError("the bus accepts nobody in time") from None
         except BaseException:
             sock.close()
             raise

@@ -161,6 +161,12 @@ class Shared(Generic[N]):
             self.followers.append(event := threading.Event())
             return event
         self.leader = mine
+        mask = 0 if self.link.sated() else select.POLLIN
+        if self.full:
+            mask |= select.POLLOUT
+        if mask != self.mask:
+            self.mask = mask
+            self.poller.modify(self.sock, mask)
         return LEAD
 
     def leave(self) -> None:
@@ -177,12 +183,6 @@ class Shared(Generic[N]):
 
     def watch(self, deadline: float | None) -> bool:
         """Wait until something comes, or the socket takes more. False: the deadline has."""
-        mask = 0 if self.link.sated() else select.POLLIN
-        if self.full:
-            mask |= select.POLLOUT
-        if mask != self.mask:
-            self.mask = mask
-            self.poller.modify(self.sock, mask)
         wait = None if deadline is None else math.ceil(max(0.0, deadline - time.monotonic()) * 1000)
         return bool(self.poller.poll(wait))
 

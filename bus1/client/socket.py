@@ -10,9 +10,11 @@ from socket import (
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     SCM_RIGHTS,
+    SO_SNDTIMEO,
     SOCK_SEQPACKET,
     SOL_SOCKET,
 )
+from struct import pack
 
 from bus1.client.outbox import Packet
 from bus1.client.payload import Fd
@@ -27,6 +29,12 @@ OUT = MSG_DONTWAIT | MSG_NOSIGNAL
 
 def fresh() -> socket.socket:
     return socket.socket(AF_UNIX, SOCK_SEQPACKET)
+
+
+def limit(sock: socket.socket, seconds: float) -> None:
+    """`dial` waits no longer while too many wait to be accepted: then it is a BlockingIOError."""
+    micros = max(1, int(seconds * 1e6))
+    sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, pack("@ll", *divmod(micros, 1_000_000)))
 
 
 def dial(sock: socket.socket, path: str) -> None:

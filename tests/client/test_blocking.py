@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
@@ -326,3 +327,16 @@ def test_who_runs_leaves_with_the_bus_what_nobody_takes(peer: blocking.Peer) -> 
         full.end("the test is over")
         running.join(SECONDS)
         assert not running.is_alive()
+
+
+def test_a_timeout_ends_connecting_too(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as bus:
+        bus.bind(f"{tmp_path}/bus")
+        bus.listen(0)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as first:
+            first.connect(f"{tmp_path}/bus")
+            with pytest.raises(TimeoutError):
+                blocking.connect(f"unix:path={tmp_path}/bus", timeout=0.02)
+        bus.accept()[0].close()
+        with pytest.raises(TimeoutError):  # accepted, but not greeted
+            blocking.connect(f"unix:path={tmp_path}/bus", timeout=0.02)
