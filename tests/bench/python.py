@@ -6,22 +6,27 @@ One call at a time, each way with a client and a service of its own, on the same
 
 from __future__ import annotations
 
+import json
 import os
+import select
+import statistics
 import subprocess
 import sys
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from tests.bench.bus import Bus, environment, pinned
 from tests.bench.cases import Case
 from tests.bench.check import Requirement
 from tests.bench.main import options, prepare, rounds, verdict
-from tests.bench.measure import Sample, placement, read
+from tests.bench.measure import Sample, placement
 from tests.bench.report import workloads
 from tests.bench.samples import Samples
 from tests.bench.targets import ROOT, Failure, target
 
 DBUS, NATIVE = "D-Bus", "native"
-CALLS = 400
+CALLS = 400  # of each way in a round
+BURST = 20  # one after the other, before the other way has its turn
 HANGS = 60  # seconds
 SYSTEM = "/usr/bin/python3"  # which has dbus-python and GLib
 
@@ -61,40 +66,90 @@ def latency(case: str) -> Requirement:
 REQUIREMENTS = [latency(pair.case.name) for pair in PAIRS]
 
 
-def measure(bus: Bus, pair: Pair, way: str, calls: int) -> Sample:
-    """A client that starts its service, and ends it."""
-    program, *arguments = pair.ways[way].split()
-    dbus = f"unix:path={bus.directory / 'bus'}"
-    command = [pair.python, "-m", f"tests.bench.pairs.{program}", *arguments, str(calls)]
-    try:
-        done = subprocess.run(
-            [*command, dbus, bus.address],
-            capture_output=True,
+class Caller:
+    """A client, with its service, that calls when it is told to. Raises Failure."""
+
+    def __init__(self, bus: Bus, pair: Pair, way: str) -> None:
+        program, *arguments = pair.ways[way].split()
+        command = [pair.python, "-m", f"tests.bench.pairs.{program}", *arguments]
+        self.seconds: list[float] = []
+        self.complaint = open(bus.directory / f"{way}.err", "w+")  # noqa: SIM115 (closed in end)
+        self.process = subprocess.Popen(
+            [*command, f"unix:path={bus.directory / 'bus'}", bus.address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.complaint,
             text=True,
-            timeout=HANGS,
-            check=False,
             cwd=ROOT,
             env=environment() | {"PYTHONPATH": os.fspath(ROOT)},
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Sample({}, str(error))
-    return read(done.stdout, done.stderr)
+
+    def read(self) -> str:
+        assert self.process.stdout
+        found, _, _ = select.select([self.process.stdout], [], [], HANGS)
+        line = self.process.stdout.readline() if found else ""
+        if not line:
+            self.complaint.seek(0)
+            raise Failure(self.complaint.read().strip() or "it hangs")
+        return line
+
+    def call(self, many: int) -> list[float]:
+        """Seconds of each call."""
+        assert self.process.stdin
+        self.process.stdin.write(f"{many}\n")
+        self.process.stdin.flush()
+        seconds: list[float] = json.loads(self.read())
+        return seconds
+
+    def end(self) -> None:
+        """It ends with its input, and its service with it."""
+        try:
+            self.process.communicate(timeout=HANGS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.complaint.close()
+
+
+def sample(seconds: list[float]) -> Sample:
+    ordered = sorted(seconds)
+    values = {
+        "p50_us": statistics.median(ordered) * 1e6,
+        "p99_us": ordered[len(ordered) * 99 // 100] * 1e6,
+        "rate": len(ordered) / sum(ordered),
+    }
+    return Sample(values)
+
+
+def measure(bus: Bus, pair: Pair, calls: int) -> dict[str, Sample]:
+    """All ways of a pair, a short burst of calls in turn: what else the machine does hits both."""
+    with ExitStack() as stack:
+        callers = {}
+        for way in pair.ways:
+            caller = callers[way] = Caller(bus, pair, way)
+            stack.callback(caller.end)
+            caller.read()
+            caller.call(BURST)  # to be warm
+        for _ in range(calls // BURST):
+            for caller in callers.values():
+                caller.seconds += caller.call(BURST)
+        return {way: sample(caller.seconds) for way, caller in callers.items()}
 
 
 def run(only: str, most: int, calls: int) -> Samples:
-    """Both ways of a pair back to back, on one fresh bus; who goes first alternates."""
+    """A fresh bus and fresh programs in each round."""
     samples = Samples()
     chosen = [pair for pair in PAIRS if only in pair.case.name]
-    for number in rounds(most):
+    for _ in rounds(most):
         for pair in chosen:
-            ways = (DBUS, NATIVE) if number % 2 else (NATIVE, DBUS)
             cpus = placement(pair.case)
             try:
                 with Bus(target("native"), cpus) as bus, pinned(cpus):
-                    for way in ways:
-                        samples.add(pair.case.name, way, measure(bus, pair, way, calls))
-            except Failure as error:
-                samples.add(pair.case.name, NATIVE, Sample({}, str(error)))
+                    found = measure(bus, pair, calls)
+            except (Failure, OSError) as error:
+                found = {way: Sample({}, str(error)) for way in pair.ways}
+            for way, each in found.items():
+                samples.add(pair.case.name, way, each)
     return samples
 
 

@@ -7,9 +7,19 @@ import pytest
 from tests.bench.bus import Bus
 from tests.bench.check import check
 from tests.bench.measure import Sample
-from tests.bench.python import DBUS, NATIVE, PAIRS, REQUIREMENTS, SYSTEM, Pair, main, measure
+from tests.bench.python import (
+    BURST,
+    DBUS,
+    NATIVE,
+    PAIRS,
+    REQUIREMENTS,
+    SYSTEM,
+    Pair,
+    main,
+    measure,
+)
 from tests.bench.samples import Samples
-from tests.bench.targets import target
+from tests.bench.targets import Failure, target
 from tests.buses import need_module
 
 EACH = [pair for pair in PAIRS if pair.case.free]
@@ -20,16 +30,18 @@ def test_a_run_gives_numbers(pair: Pair) -> None:
     if pair.python == SYSTEM:
         need_module("dbus, gi")
     with Bus(target("native")) as bus:
-        for way in (DBUS, NATIVE):
-            sample = measure(bus, pair, way, 20)
-            assert not sample.error
-            assert 0 < sample.values["p50_us"] <= sample.values["p99_us"]
+        found = measure(bus, pair, 2 * BURST)
+    for way in (DBUS, NATIVE):
+        assert 0 < found[way].values["p50_us"] <= found[way].values["p99_us"]
 
 
 def test_a_program_that_fails_says_why() -> None:
-    with Bus(target("native")) as bus:
-        pair = EACH[0]._replace(ways={DBUS: "nothing"})
-        assert "No module named tests.bench.pairs.nothing" in measure(bus, pair, DBUS, 20).error
+    pair = EACH[0]._replace(ways={DBUS: "nothing"})
+    with (
+        Bus(target("native")) as bus,
+        pytest.raises(Failure, match=r"No module named tests\.bench\.pairs\.nothing"),
+    ):
+        measure(bus, pair, BURST)
 
 
 def test_the_command_reports(capfd: pytest.CaptureFixture[str]) -> None:

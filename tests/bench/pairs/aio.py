@@ -1,4 +1,4 @@
-"""bus1.client in a loop: `client LOOP CALLS DBUS NATIVE`, which starts `serve LOOP FD`."""
+"""bus1.client in a loop: `client LOOP DBUS NATIVE`, which starts `serve LOOP FD`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def serve(fd: str) -> None:
         await peer.receive()
 
 
-async def client(loop: str, calls: str, native: str) -> None:
+async def client(loop: str, native: str) -> None:
     async with await bus1.connect(native) as peer:
         inbox = await peer.create()
         with (
@@ -48,10 +48,10 @@ async def client(loop: str, calls: str, native: str) -> None:
             async def call() -> object:
                 return await bus1.call(echo, "echo", timing.WORD)
 
-            await timing.awaited(call, int(int(calls) * timing.WARMUP))
-            timing.tell(await timing.awaited(call, int(calls)))
+            for many in timing.orders():
+                timing.tell(await timing.awaited(call, many))
 
 
 if __name__ == "__main__":
     role, loop, *rest = sys.argv[1:]
-    runner(loop)(serve(rest[0]) if role == "serve" else client(loop, rest[0], rest[2]))
+    runner(loop)(serve(rest[0]) if role == "serve" else client(loop, rest[1]))

@@ -1,4 +1,4 @@
-"""bus1.client.blocking: `client CALLS DBUS NATIVE`, which starts `serve FD`."""
+"""bus1.client.blocking: `client DBUS NATIVE`, which starts `serve FD`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def serve(fd: str) -> None:
         peer.run()
 
 
-def client(calls: str, native: str) -> None:
+def client(native: str) -> None:
     with connect(native) as peer:
         inbox = peer.create()
         with (
@@ -34,8 +34,8 @@ def client(calls: str, native: str) -> None:
             timing.service(HERE, "serve", fd=socket.fileno()),
         ):
             [echo] = inbox.receive().handles
-            timing.made(lambda: call(echo, "echo", timing.WORD), int(int(calls) * timing.WARMUP))
-            timing.tell(timing.made(lambda: call(echo, "echo", timing.WORD), int(calls)))
+            for many in timing.orders():
+                timing.tell(timing.made(lambda: call(echo, "echo", timing.WORD), many))
 
 
 if __name__ == "__main__":
@@ -43,4 +43,4 @@ if __name__ == "__main__":
     if role == "serve":
         serve(rest[0])
     else:
-        client(rest[0], rest[2])
+        client(rest[1])

@@ -1,4 +1,4 @@
-"""dbus-fast in a loop: `client LOOP CALLS DBUS NATIVE`, which starts `serve LOOP DBUS`."""
+"""dbus-fast in a loop: `client LOOP DBUS NATIVE`, which starts `serve LOOP DBUS`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def serve(address: str) -> None:
     await bus.wait_for_disconnect()
 
 
-async def client(loop: str, calls: str, address: str) -> None:
+async def client(loop: str, address: str) -> None:
     bus = await MessageBus(bus_address=address).connect()
 
     async def call() -> object:
@@ -42,10 +42,10 @@ async def client(loop: str, calls: str, address: str) -> None:
         return reply and reply.body[0]
 
     with timing.service(HERE, "serve", loop, address):
-        await timing.awaited(call, int(int(calls) * timing.WARMUP))
-        timing.tell(await timing.awaited(call, int(calls)))
+        for many in timing.orders():
+            timing.tell(await timing.awaited(call, many))
 
 
 if __name__ == "__main__":
     role, loop, *rest = sys.argv[1:]
-    runner(loop)(serve(rest[0]) if role == "serve" else client(loop, rest[0], rest[1]))
+    runner(loop)(serve(rest[0]) if role == "serve" else client(loop, rest[0]))

@@ -1,4 +1,4 @@
-"""dbus-python, with GLib's loop: `client CALLS DBUS NATIVE`, which starts `serve DBUS`."""
+"""dbus-python, with GLib's loop: `client DBUS NATIVE`, which starts `serve DBUS`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,14 @@ def serve(address: str) -> None:
     GLib.MainLoop().run()
 
 
-def client(calls: str, address: str) -> None:
+def client(address: str) -> None:
     with timing.service(HERE, "serve", address):
         proxy = dbus.bus.BusConnection(address).get_object(NAME, PATH, introspect=False)
         echo = dbus.Interface(proxy, NAME).get_dbus_method("Echo")
-        timing.made(lambda: echo(timing.WORD), int(int(calls) * timing.WARMUP))
-        timing.tell(timing.made(lambda: echo(timing.WORD), int(calls)))
+        for many in timing.orders():
+            timing.tell(timing.made(lambda: echo(timing.WORD), many))
 
 
 if __name__ == "__main__":
-    role, *rest = sys.argv[1:]
-    if role == "serve":
-        serve(rest[0])
-    else:
-        client(rest[0], rest[1])
+    role, address, *_ = sys.argv[1:]
+    serve(address) if role == "serve" else client(address)
