@@ -121,20 +121,19 @@ class Shared(Generic[N]):
                 self.flush()
                 step = self.join(waiting)
             while step is not DONE:
-                came = True
                 if step is LEAD:
-                    came = self.watch(deadline)
+                    self.watch(deadline)
                 elif step is CALL:  # a callback may wait here itself
                     self.call_due()
                 else:
-                    came = step.wait(left(deadline))
+                    step.wait(left(deadline))
                 with self.shield:
                     if step is LEAD:
                         self.read()
                         self.leave()
                         step = DONE
                     step = self.join(waiting)
-                if not came and step is not DONE:
+                if step is not DONE and left(deadline) == 0:
                     raise TimeoutError("no answer in time")
         except BaseException:
             with self.shield:
@@ -181,10 +180,10 @@ class Shared(Generic[N]):
 
     # The socket. All of it is called inside the shield, but `watch` and `call_due`.
 
-    def watch(self, deadline: float | None) -> bool:
-        """Wait until something comes, or the socket takes more. False: the deadline has."""
-        wait = None if deadline is None else math.ceil(max(0.0, deadline - time.monotonic()) * 1000)
-        return bool(self.poller.poll(wait))
+    def watch(self, deadline: float | None) -> None:
+        """Wait until something comes, the socket takes more, or the deadline has come."""
+        wait = left(deadline)
+        self.poller.poll(None if wait is None else math.ceil(wait * 1000))
 
     def listen(self) -> None:
         """Whoever waits at the socket reads again, if that was enough for a while."""

@@ -340,3 +340,23 @@ def test_a_timeout_ends_connecting_too(tmp_path: Path) -> None:
         bus.accept()[0].close()
         with pytest.raises(TimeoutError):  # accepted, but not greeted
             blocking.connect(f"unix:path={tmp_path}/bus", timeout=0.02)
+
+
+def test_what_comes_all_the_time_puts_no_timeout_off(peer: blocking.Peer) -> None:
+    node = peer.create()
+    handle = node.handle()
+
+    def take(message: bus1.Message) -> None:
+        peer.send_nowait(handle)  # the next one
+        time.sleep(0.001)
+
+    node.on_message = take
+    for _ in range(20):
+        peer.send_nowait(handle)
+    began = time.monotonic()
+    late = threading.Timer(2, peer.end, ["it has not ended"])
+    late.start()
+    with pytest.raises(TimeoutError):
+        peer.receive(0.1)
+    late.cancel()
+    assert time.monotonic() - began < 2
