@@ -26,3 +26,6 @@ cpdef Message data(object target, object payload, long long size, object fds, lo
 
 @cython.locals(message=Message)
 cpdef Message notice(int kind, object target, unsigned long long cookie)
+
+@cython.locals(message=Message)
+cpdef Message roll(list handles)

@@ -13,6 +13,7 @@ DATA: Final = 0  # a payload for the node `target`
 NODE_GONE: Final = 1  # to a holder: the node of the handle `target` was destroyed
 NO_HANDLES_LEFT: Final = 2  # to the owner: nobody holds a handle to the node `target` any more
 ONCE_DROPPED: Final = 3  # to the owner: the one-shot handle `cookie` to `target` died unused
+ROLL: Final = 4  # many NODE_GONE of one operation in one entry of a queue, which makes them of it
 VOID: Final = -1  # a notice that was withdrawn, until its queue clears it away: nobody sees it
 
 
@@ -22,7 +23,9 @@ class Message:
     `tie` orders messages of equal stamp; `more` tells that the same operation put another payload
     into this queue, right behind. `handles` are the receiver's: it may use them once it has
     received the message, and finds None where a node was gone. `share` is who paid. A
-    payload that came on a one-shot handle (`once`) has that handle's cookie.
+    payload that came on a one-shot handle (`once`) has that handle's cookie. A roll has the handles
+    that it is about in `handles`, the last to be told of first, and says in `size` of how many the
+    holder has still to hear.
     """
 
     kind: int
@@ -69,4 +72,12 @@ def notice(kind: int, target: object, cookie: int) -> Message:
     message = data(target, None, 0, None, 0, None, None)
     message.kind = kind
     message.cookie = cookie
+    return message
+
+
+def roll(handles: "list[Any]") -> Message:
+    """The notices that the nodes of these handles of one holder are gone, in this order."""
+    handles.reverse()
+    message = data(None, None, len(handles), None, 0, handles, None)
+    message.kind = 4  # ROLL
     return message

@@ -36,6 +36,7 @@ cdef class Handle:
     cpdef link(self)
     @cython.locals(node=Node, previous=Handle, following=Handle)
     cpdef unlink(self)
+    cpdef notify(self, Message message)
     @cython.locals(message=Message, holder=Queue)
     cpdef hush(self)
 

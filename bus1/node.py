@@ -101,6 +101,10 @@ class Handle:
             following.previous = previous
         self.previous = self.following = None
 
+    def notify(self, message: Message) -> None:
+        """Its holder has yet to read this, which says that the node is gone, and others perhaps."""
+        self.notice = message
+
     def hush(self) -> None:
         """Its holder need not hear that the node is gone, if it has not yet."""
         message, holder = self.notice, self.holder
@@ -117,6 +121,10 @@ def heard(message: Message) -> None:
     elif message.kind == 2:  # NO_HANDLES_LEFT
         node: Any = message.target
         node.notice = None
+    elif message.kind == 4:  # ROLL
+        for handle in message.handles or ():
+            if handle.notice is message:
+                handle.notice = None
 
 
 def mint(node: Node, once: bool, cookie: int) -> Handle:

@@ -1,5 +1,5 @@
 cimport cython
-from bus1.message cimport Message
+from bus1.message cimport Message, notice
 from bus1.quota cimport Account
 
 @cython.final
@@ -14,14 +14,15 @@ cdef class Queue:
     cdef readonly list ready
     cdef readonly list staging
     cdef list entries
-    cdef Py_ssize_t head, staged, voids
+    cdef Py_ssize_t head, staged, voids, rolls, rolled
     @cython.locals(last=Message)
     cpdef bint append(self, Message message, unsigned long long stamp, unsigned long long tie) except -1
+    cpdef bint enrol(self, Message roll, unsigned long long stamp, unsigned long long tie) except -1
     @cython.locals(stamp=cython.ulonglong)
     cpdef unsigned long long stage(self, Message message)
     cpdef bint commit(self, Message message, unsigned long long stamp, unsigned long long tie) except -1
     cpdef bint withdraw(self, Message message) except -1
-    cpdef int recall(self, Message message) except -1
+    cpdef recall(self, Message message)
     @cython.locals(index=Py_ssize_t, message=Message)
     cpdef Message peek(self, Py_ssize_t place)
     @cython.locals(message=Message)
@@ -33,6 +34,8 @@ cdef class Queue:
     cpdef list seal(self)
     @cython.locals(message=Message)
     cdef int settle(self) except -1
+    @cython.locals(roll=Message, handles=list, first=Message)
+    cdef unroll(self)
     @cython.locals(message=Message)
     cdef int purge(self) except -1
     @cython.locals(low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t, message=Message)

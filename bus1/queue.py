@@ -8,11 +8,15 @@ The one rule of waking: a queue is put on the bus's `ready` list whenever an app
 withdrawal leaves it with a message at its head that can be taken, unless it is there already
 (`woken`). `Bus.take_ready` clears the mark; a reader that then leaves messages behind calls
 `wake()`, or is woken by the next append. Staged messages alone never wake anybody.
+
+One operation can have any number of notices for one peer. They are one entry then, a roll, and
+each becomes a message when it gets to the head: so to put them here takes as long as to write them
+down, and nobody waits for it.
 """
 
 from typing import Any
 
-from bus1.message import Message
+from bus1.message import Message, notice
 from bus1.quota import Account
 
 
@@ -29,9 +33,11 @@ class Queue:
     ready: "list[Queue]"
     staging: "list[Any]"  # open transactions of this peer: what it staged elsewhere
     entries: "list[Message]"  # None before `head`: taken
-    head: int  # never at a void entry
+    head: int  # never at a void entry, nor at a roll
     staged: int
     voids: int  # entries that were recalled
+    rolls: int  # entries that are rolls
+    rolled: int  # notices in these
 
     def __init__(self, account: Account, peer: object, number: int, ready: "list[Queue]") -> None:
         self.account = account
@@ -44,7 +50,7 @@ class Queue:
         self.staging = []
         self.entries = []
         self.head = 0
-        self.staged = self.voids = 0
+        self.staged = self.voids = self.rolls = self.rolled = 0
 
     def append(self, message: Message, stamp: int, tie: int) -> bool:
         """Put a committed message at the tail. `stamp` is even and above the clock, or equal to it
@@ -56,6 +62,17 @@ class Queue:
         message.tie = tie
         self.clock = stamp
         self.entries.append(message)
+        return not self.woken and self.wake()
+
+    def enrol(self, roll: Message, stamp: int, tie: int) -> bool:
+        """Put many notices of one operation at the tail. True if this made the queue ready."""
+        roll.stamp = stamp
+        roll.tie = tie
+        self.clock = stamp
+        self.entries.append(roll)
+        self.rolls += 1
+        self.rolled += roll.size
+        self.settle()
         return not self.woken and self.wake()
 
     def stage(self, message: Message) -> int:
@@ -83,8 +100,15 @@ class Queue:
         return True
 
     def recall(self, message: Message) -> None:
-        """Withdraw a notice, which is here and not taken, in constant time: one event can put any
-        number of them side by side. It is void where it lies, until most of the queue is."""
+        """Withdraw a notice, which is here and not taken, or one of a roll, in constant time: one
+        event can put any number of them side by side. It is void where it lies, until most of the
+        queue is."""
+        if message.kind == 4:  # ROLL
+            message.size -= 1
+            self.rolled -= 1
+            if message.size:
+                return
+            self.rolls -= 1
         message.kind = -1  # VOID: a literal, like those below, because it is compared often
         message.target = None
         self.voids += 1
@@ -96,17 +120,18 @@ class Queue:
             self.wake()
 
     def peek(self, place: int) -> Message | None:
-        """The message `place` behind the head, or None where nothing can be taken yet."""
+        """The message `place` behind the head, or None where nothing can be taken yet. A roll ends
+        what can be seen: what is in it can be taken when it is at the head."""
         if place < 0 or place >= len(self.entries) - self.head:
             return None
         if place and self.voids > 32:
             self.purge()
         place += self.head
-        if self.staged or self.voids:
+        if self.staged or self.voids or self.rolls:
             index = self.head
             while index <= place and index < len(self.entries):
                 message = self.entries[index]
-                if message.stamp & 1:
+                if message.stamp & 1 or message.kind == 4:  # ROLL
                     return None
                 if message.kind < 0:
                     place += 1
@@ -137,12 +162,13 @@ class Queue:
 
     def held(self) -> int:
         """How many messages are linked here, staged ones included."""
-        return len(self.entries) - self.head - self.voids
+        return len(self.entries) - self.head - self.voids - self.rolls + self.rolled
 
     def drain(self) -> "list[Message]":
         """Remove and return all that is ordered; what is only staged stays."""
         self.purge()
         entries = self.entries
+        self.rolls = self.rolled = 0
         self.entries = [message for message in entries if message.stamp & 1]
         return [message for message in entries if not message.stamp & 1]
 
@@ -151,14 +177,15 @@ class Queue:
         self.purge()
         entries = self.entries
         self.entries = []
-        self.staged = 0
+        self.staged = self.rolls = self.rolled = 0
         self.closed = True
         self.peer = self.reader = None
         self.ready = []
         return entries
 
     def settle(self) -> None:
-        """The head has moved: on past void entries, and close up behind it when it is worth it."""
+        """The head has moved: on past void entries, to a notice out of a roll if there is one, and
+        close up behind it when it is worth it."""
         while self.voids and self.head < len(self.entries):
             message = self.entries[self.head]
             if message.kind >= 0:
@@ -166,12 +193,38 @@ class Queue:
             self.entries[self.head] = None  # type: ignore[call-overload]
             self.head += 1
             self.voids -= 1
+        if self.rolls and self.head < len(self.entries):
+            self.unroll()
         if self.head == len(self.entries):
             del self.entries[:]
             self.head = 0
         elif self.head >= 64 and 2 * self.head > len(self.entries):
             del self.entries[: self.head]
             self.head = 0
+
+    def unroll(self) -> None:
+        """If a roll is at the head, put the first notice of it there, before the rest."""
+        roll = self.entries[self.head]
+        if roll.kind != 4:  # ROLL
+            return
+        handles: Any = roll.handles
+        handle = handles.pop()
+        while handle.notice is not roll:  # recalled
+            handle = handles.pop()
+        first = notice(1, handle, handle.cookie)  # NODE_GONE
+        first.stamp = roll.stamp
+        first.tie = roll.tie
+        handle.notify(first)
+        roll.size -= 1
+        self.rolled -= 1
+        if not roll.size:
+            self.rolls -= 1
+            self.entries[self.head] = first
+        elif self.head:
+            self.head -= 1
+            self.entries[self.head] = first
+        else:
+            self.entries.insert(0, first)
 
     def purge(self) -> None:
         """Keep only what is here and not void."""

@@ -2,18 +2,21 @@
 
 from typing import Any
 
-from bus1.message import NO_HANDLES_LEFT, NODE_GONE, ONCE_DROPPED, Message, notice
+from bus1.message import NO_HANDLES_LEFT, NODE_GONE, ONCE_DROPPED, Message, notice, roll
 from bus1.node import Handle, Node, heard
 from bus1.queue import Queue, after
 
 
 def release(sender: Queue, nodes: list[Node], handles: list[Handle]) -> int:
     """Destroy nodes and let go of handles, all under one stamp, and tell everybody concerned."""
+    told: dict[Queue, list[Handle]] = {}
     clock = sender.clock
     for handle in handles:
         clock = max(clock, handle.node.queue.clock)
     for node in nodes:
-        clock = latest(node, clock)
+        gather(node, told)
+    for holder in told:
+        clock = max(clock, holder.clock)
     stamp = after(clock)
     for node in nodes:
         node.hush()
@@ -21,7 +24,9 @@ def release(sender: Queue, nodes: list[Node], handles: list[Handle]) -> int:
     for handle in handles:
         let_go(handle, stamp, sender.number)
     for node in nodes:
-        announce(node, stamp, sender.number)
+        node.first = None
+    for holder, gone in told.items():
+        announce(holder, gone, stamp, sender.number)
     sender.clock = stamp
     return stamp
 
@@ -44,15 +49,20 @@ def drop(messages: list[Message]) -> list[Handle]:
     return left
 
 
-def latest(node: Node, clock: int) -> int:
-    """The highest clock among a node's holders, or `clock`."""
+def gather(node: Node, told: dict[Queue, list[Handle]]) -> None:
+    """Find the handles to a node, by their holders."""
     handle = node.first
+    last: Any = None
+    gone: Any = None
     while handle is not None:
-        holder = handle.holder
-        if holder is not None and holder.clock > clock:
-            clock = holder.clock
+        holder: Any = handle.holder
+        if holder is not last:  # many of one holder often stand together
+            last = holder
+            gone = told.get(holder)
+            if gone is None:
+                gone = told[holder] = []
+        gone.append(handle)
         handle = handle.following
-    return clock
 
 
 def let_go(handle: Handle, stamp: int, tie: int) -> None:
@@ -74,13 +84,20 @@ def let_go(handle: Handle, stamp: int, tie: int) -> None:
     handle.hand = False
 
 
-def announce(node: Node, stamp: int, tie: int) -> None:
-    """Tell each holder once that the node is gone. The handles stay theirs to release."""
-    handle = node.first
-    while handle is not None:
-        handle.unlink()
-        holder = handle.holder
-        if holder is not None:
-            handle.notice = notice(NODE_GONE, handle, handle.cookie)
-            holder.append(handle.notice, stamp, tie)
-        handle = node.first
+def announce(holder: Queue, gone: list[Handle], stamp: int, tie: int) -> None:
+    """Tell a holder that these nodes are gone, but for handles let go in the same event. The others
+    stay its to release."""
+    kept: list[Handle] = []
+    for handle in gone:
+        handle.previous = handle.following = None
+        if handle.holder is holder:
+            kept.append(handle)
+    if len(kept) == 1:
+        handle = kept[0]
+        handle.notice = notice(NODE_GONE, handle, handle.cookie)
+        holder.append(handle.notice, stamp, tie)
+    elif kept:
+        many = roll(kept)
+        for handle in kept:
+            handle.notice = many
+        holder.enrol(many, stamp, tie)

@@ -8,6 +8,9 @@ from policy.limits import Limits
 
 MONITOR_BYTES: Final = 32 * 1024 * 1024  # who only looks on may not take much room
 NATIVE_HANDLES: Final = 65536  # as many as go in a tenth of a second
+# All handles to a node are found in one step when it is destroyed: so many in a twentieth of a
+# second. Half of them are more than a service holds that owes 2,048 clients 128 replies each.
+USER_HANDLES: Final = 1_000_000
 SHARES: Final = 4  # connections of one user that can be full at the same time, at least
 
 
@@ -50,12 +53,13 @@ def for_user(limits: Limits) -> quota.Limits:
 
     One connection can take half of what its user's others leave (bus1/quota.py), so the
     user's limit is that of SHARES full connections and as much again.
+    Handles have a bound besides, USER_HANDLES.
     """
     peer = for_peer(limits)
     return quota.Limits(
         bytes=peer.bytes * 2 * SHARES,
         messages=peer.messages * 2 * SHARES,
-        handles=peer.handles * 2 * SHARES,
+        handles=max(peer.handles, min(peer.handles * 2 * SHARES, USER_HANDLES)),
         fds=peer.fds * 2 * SHARES,
     )
 

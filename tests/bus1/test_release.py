@@ -274,3 +274,75 @@ def test_transferred_one_shot_handle_hears_at_its_new_place(peers: list[Peer]) -
     a.destroy([node])
     assert kinds(b) == []
     assert kinds(c) == [(NODE_GONE, handle)]
+
+
+@pytest.mark.parametrize("read", [0, 1, 70, 200])
+def test_many_that_end_as_one_event_are_heard_one_by_one(peers: list[Peer], read: int) -> None:
+    """Between what was sent before and after; whatever the holder lets go meanwhile is no news."""
+    a, b, _ = peers
+    nodes = [a.create() for _ in range(2)]
+    door = b.create()
+    (to,) = give(b, door, a)
+    handles = [handle for node in nodes for handle in give(a, node, *[b] * 100)]
+    a.send(to, "before")
+    a.destroy(nodes)
+    a.send(to, "after")
+    assert b.queue.held() == b.query().queued == 202
+    message = b.receive()
+    assert message is not None
+    assert message.payload == "before"
+    heard = [b.receive() for _ in range(read)]
+    stamps = {message.stamp for message in heard if message}
+    told = [message.target for message in heard if message]
+    gone = [handle for handle in handles if handle not in told][::3]
+    b.release([*gone, *told])
+    assert b.queue.held() == 201 - read - len(gone)
+    *rest, last = kinds(b)
+    assert last == (DATA, "after")
+    assert all(kind == NODE_GONE for kind, _ in rest)
+    assert {*told, *(target for _, target in rest)} == {*handles} - {*gone}
+    assert len(told) + len(rest) == 200 - len(gone)
+    assert stamps <= {nodes[0].gone} == {nodes[1].gone}
+
+
+def test_many_notices_wait_for_what_is_staged_before_them(peers: list[Peer]) -> None:
+    a, b, c = peers
+    (to,) = give(b, b.create(), c)
+    node = a.create()
+    handles = give(a, node, *[b] * 3)
+    staged = c.transaction()
+    staged.stage(to, "staged")
+    a.destroy([node])
+    assert b.receive() is None
+    staged.abort()
+    assert {target for _, target in kinds(b)} == {*handles}
+
+
+@pytest.mark.parametrize("end", ["close", "flush"])
+def test_many_notices_end_with_their_reader(peers: list[Peer], end: str) -> None:
+    a, b, _ = peers
+    node = a.create()
+    give(a, node, *[b] * 3)
+    a.destroy([node])
+    if end == "close":
+        b.close()
+    else:
+        b.reset(flush=True)
+        assert kinds(b) == []
+    assert b.queue.held() == 0
+    assert b.queue.account.handles == 0
+
+
+def test_what_is_behind_many_notices_is_seen_when_they_are_read(peers: list[Peer]) -> None:
+    a, b, _ = peers
+    (to,) = give(b, b.create(), a)
+    node = a.create()
+    give(a, node, b, b)
+    a.send(to, "before")
+    a.destroy([node])
+    a.send(to, "after")
+    assert b.queue.peek(1) is None
+    assert [b.receive() is not None for _ in range(2)] == [True, True]
+    behind = b.queue.peek(1)
+    assert behind is not None
+    assert behind.payload == "after"

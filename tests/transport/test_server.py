@@ -286,7 +286,8 @@ def test_limits_of_a_connection_and_of_its_user() -> None:
     peer, user = for_peer(limits), for_user(limits)
     assert (peer.bytes, peer.messages, peer.fds) == (100, 10, 5)
     assert (user.bytes, user.messages, user.fds) == (800, 80, 40)
-    assert (peer.handles, user.handles) == (1_000_000, 8_000_000)
+    assert (peer.handles, user.handles) == (1_000_000, 1_000_000)
+    assert for_user(Limits(max_handles_per_connection=50)).handles == 400
 
 
 def test_four_full_connections_leave_room_for_the_fifth(make: Make) -> None:
