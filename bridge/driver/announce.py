@@ -5,6 +5,7 @@ first, then everybody, then who asked for the service to be started, then the ne
 gets what has waited for it; the reply to the request comes after all that.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from bridge.driver.call import Hub
@@ -19,6 +20,8 @@ NAME_OWNER_CHANGED: Final = Signal("NameOwnerChanged", "sss")
 NAME_LOST: Final = Signal("NameLost", "s")
 NAME_ACQUIRED: Final = Signal("NameAcquired", "s")
 ACTIVATABLE_SERVICES_CHANGED: Final = Signal("ActivatableServicesChanged", "")
+
+NAME: Final = 16  # work (Hub.work) to give up a name
 
 
 def handover(hub: Hub, change: Change) -> None:
@@ -44,19 +47,29 @@ def arrival(hub: Hub, client: Client) -> None:
     tell(hub, client, NAME_ACQUIRED, client.unique)
 
 
-def departure(hub: Hub, client: Client, changes: list[Change]) -> None:
-    """A client is gone; `changes` are those of its names that had it as their owner.
+def departure(hub: Hub, client: Client) -> Iterator[None]:
+    """A client is gone, and gives up its names, the newest first, each in a step of its own.
 
     It hears nothing of it itself: it cannot read any more. Monitors see what it would.
     """
-    for name, old, new in changes:
-        show_loss(hub, client, name)
-        owner_changed(hub, name, unique(old), unique(new))
-        if new is not None:
-            hub.allot(new)
-            tell(hub, new, NAME_ACQUIRED, name)
+    while client.names:
+        hub.work += NAME
+        change = hub.names.drop_newest(client)
+        if change is not None:
+            inheritance(hub, client, change)
+        yield
     show_loss(hub, client, client.unique)
     owner_changed(hub, client.unique, client.unique, "")
+
+
+def inheritance(hub: Hub, client: Client, change: Change) -> None:
+    """Another has the name of a client that is gone, or nobody."""
+    name, old, new = change
+    show_loss(hub, client, name)
+    owner_changed(hub, name, unique(old), unique(new))
+    if new is not None:
+        hub.allot(new)
+        tell(hub, new, NAME_ACQUIRED, name)
 
 
 def show_loss(hub: Hub, client: Client, name: str) -> None:

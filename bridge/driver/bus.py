@@ -114,7 +114,7 @@ def add_match(call: Call) -> Body:
     (text,) = call.arguments
     hub, client = call.hub, call.client
     limit = client.limits.max_match_rules_per_connection
-    if len(client.rules or ()) >= limit:
+    if client.subscriptions >= limit:
         raise Refused(
             LIMITS_EXCEEDED,
             f'Connection "{client.unique}" is not allowed to add more match rules (increase '

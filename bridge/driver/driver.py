@@ -5,6 +5,7 @@ to exactly one answer: a return message here, or an error, which is raised as `R
 becomes a message where the router catches it.
 """
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple, final
 
 from bridge.activation.systemd import is_failure
@@ -41,6 +42,7 @@ def tables(interfaces: tuple[Interface, ...]) -> Tables:
 
 
 COMMON: Final = tables(INTERFACES)
+RULE: Final = 16  # work (Hub.work) to forget a match rule
 
 
 @final
@@ -92,12 +94,14 @@ class Driver:
         )
         self.hub.hand(client, reply)
 
-    def left(self, client: Client) -> None:
+    def leaving(self, client: Client) -> Iterator[None]:
         """An active client is gone. Its rules go first: the dead do not hear of their own end."""
         self.special.pop(client, None)
         self.hub.activation.left(client)
-        self.hub.matches.drop(client)
-        announce.departure(self.hub, client, self.hub.names.drop(client))
+        for rules in self.hub.matches.dropping(client):
+            self.hub.work += RULE * rules
+            yield
+        yield from announce.departure(self.hub, client)
 
 
 def find(directory: Directory, client: Client, frame: Frame) -> Method:

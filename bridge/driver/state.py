@@ -88,7 +88,7 @@ def client(hub: Hub, client: Client) -> Record:
         "names": owned,
         "waits_for": waiting,
         **who(client),
-        "rules": len(client.rules or ()),
+        "rules": client.subscriptions,
         "awaits": client.awaited,
         "owes": len(client.owed or ()),
         "grants": len(hub.grants.made.get(client.number, ())),
@@ -166,7 +166,7 @@ def near_of(hub: Hub, client: Client) -> Iterator[Record]:
     limits = client.limits
     for name, used in (
         ("max_names_per_connection", 1 + len(client.names or ())),
-        ("max_match_rules_per_connection", len(client.rules or ())),
+        ("max_match_rules_per_connection", client.subscriptions),
         ("max_replies_per_connection", client.awaited),
         ("max_grants_per_connection", len(hub.grants.made.get(client.number, ()))),
     ):

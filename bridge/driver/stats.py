@@ -51,7 +51,7 @@ def get_stats(call: Call) -> Body:
     starting = waiting_for_services(call)
     rules: Counter[User] = Counter()
     for each in clients:
-        rules[each.peer.user] += len(each.rules or ())
+        rules[each.peer.user] += each.subscriptions
     table = counted(numbers)
     table[PEERS] = "a(sa{sv}a{su})", [peer(call, each, starting[each]) for each in clients]
     table[USERS] = (
@@ -82,7 +82,13 @@ def get_all_match_rules(call: Call) -> Body:
     """The rules of each client, in the order of adding."""
     clients = call.hub.names.clients.values()
     call.hub.work += RULE * call.hub.matches.count + len(clients)
-    return ({each.unique: [str(rule) for rule in each.rules or ()] for each in clients},)
+    return ({each.unique: texts(each) for each in clients},)
+
+
+def texts(client: Client) -> list[str]:
+    """Its rules, each as often as it has been added."""
+    rules = client.rules or {}
+    return [text for rule, count in rules.items() for text in [str(rule)] * count]
 
 
 # ---------------------------------------------------------------- what dbus-daemon says
@@ -99,7 +105,7 @@ def bounded(value: int) -> int:
 
 def holdings(client: Client) -> Iterator[tuple[str, int]]:
     """What a client has asked for and holds. Names are those that it waits for, too."""
-    yield "MatchRules", len(client.rules or ())
+    yield "MatchRules", client.subscriptions
     yield "PeakMatchRules", client.most_rules
     yield "BusNames", 1 + len(client.names or ())
     yield "PeakBusNames", client.most_names
@@ -133,11 +139,10 @@ def peer(
     """One client: who it is, and what it makes the bus keep."""
     size, fds, _, _ = call.hub.process.waiting(client)
     account = client.peer.queue.account
-    rules = client.rules or []
     numbers = {
         "NameObjects": len(client.names or ()),
-        "MatchBytes": sum(len(str(rule)) for rule in rules),
-        "Matches": len(rules),
+        "MatchBytes": sum(map(len, texts(client))),
+        "Matches": client.subscriptions,
         "ReplyObjects": client.awaited,
         "IncomingBytes": size,
         "IncomingFds": fds,

@@ -2,7 +2,7 @@
 its configuration, and the process that it is. It knows none of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from bridge.routing.client import Client
@@ -20,8 +20,8 @@ class Driver(Protocol):
     def local(self, client: Client, frame: Frame) -> None:
         """A method call without a destination."""
 
-    def left(self, client: Client) -> None:
-        """Give up what a client leaves behind, and tell the others."""
+    def leaving(self, client: Client) -> Iterator[None]:
+        """Give up what a client leaves behind, and tell the others, step by step."""
 
 
 class Activation(Protocol):

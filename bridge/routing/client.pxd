@@ -14,7 +14,8 @@ cdef class Client:
     cdef public long long number
     cdef public str unique
     cdef public list names
-    cdef public list rules
+    cdef public dict rules
+    cdef public long long subscriptions
     cdef public dict routes
     cdef public dict owed
     cdef public dict late

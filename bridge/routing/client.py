@@ -18,7 +18,8 @@ class Client:
     `node` stands for its unique name; `handle` is the driver's right to send to it.
     `number` is the 42 of `:1.42`, -1 before Hello; `unique` is "" until then.
     `names` are the well-known names that it owns or waits for, in the order of asking,
-    `rules` its match rules, in the order of adding.
+    `rules` its match rules, in the order of adding, and how often it has each; `subscriptions`
+    is how many that are together.
     `routes` is its own table of rights: by number, the handles to those it has talked to.
     `owed` holds the reply handles of the calls it has not answered (routing/replies.py).
     `recent` is the one it talked to last, and `right` the handle to it, if it has one: most
@@ -53,7 +54,8 @@ class Client:
         self.number = -1
         self.unique = ""
         self.names: list[object] | None = None
-        self.rules: list[object] | None = None
+        self.rules: dict[object, int] | None = None
+        self.subscriptions = 0
         self.routes: dict[int, Handle] | None = None
         self.owed: dict[int, Handle] | None = None
         self.late: dict[int, int] | None = None
@@ -94,7 +96,7 @@ class Client:
 
     def gone(self) -> bool:
         """Has its connection ended?"""
-        return self.peer.queue.closed
+        return self.node.gone > 0
 
     def unsettle(self) -> None:
         """Its names changed, or its access: where it stands is to be found out anew."""

@@ -34,6 +34,7 @@ cdef class Hub:
     cdef public object activation
     cdef public object reloader
     cdef public object cut_off
+    cdef public object later
     cdef public object process
     cdef public object unanswered
     cdef public long long active
@@ -46,9 +47,11 @@ cdef class Hub:
     @cython.locals(found=list, client=Client, each=Client)
     cpdef show(self, Client sender, Client receiver, Frame frame)
     cpdef refuse(self, Client client, Frame frame, object refused)
+    @cython.locals(receivers=list)
+    cpdef broadcast(self, Client sender, Frame frame)
     @cython.locals(
         last=Standing, passes=cython.bint, reached=list, asked=Py_ssize_t, client=Client
     )
-    cpdef cast(self, Client sender, list receivers, Frame frame)
+    cdef cast(self, Client sender, list receivers, Frame frame)
     @cython.locals(peer=Peer, nodes=list, client=Client)
     cpdef send(self, Client sender, list receivers, Frame frame)

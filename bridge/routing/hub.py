@@ -7,6 +7,7 @@ transport tells it who comes and who goes. It marshals errors and nothing else.
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.routing import leaving
 from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.entry import Kind, connection, entry
@@ -50,8 +51,9 @@ class Hub:
     """One bus: its names, its match rules, its replies, its policy, its limits.
 
     Who builds it sets `driver`; `activation`; `reloader`, which the driver asks to read the
-    configuration anew; `cut_off`, which ends a client's connection soon; and `process`. Whoever
-    waits for answers on behalf of clients sets `unanswered`, which hears of those that are lost.
+    configuration anew; `cut_off`, which ends a client's connection soon; `later`, which does
+    something in the next turn; and `process`. Whoever waits for answers on behalf of clients
+    sets `unanswered`, which hears of those that are lost.
 
     `work` counts what was done, in units of a message put into a queue (about 250 ns), so
     that nobody does too much in one turn.
@@ -61,6 +63,7 @@ class Hub:
     activation: "Activation"
     reloader: "Reloader"
     cut_off: "Callable[[Client], None]"
+    later: "Callable[[Callable[[], None]], None]"
     process: "Process"
     unanswered: "Callable[[Client, int], None] | None"
 
@@ -121,16 +124,8 @@ class Hub:
 
     def leave(self, client: Client) -> None:
         """The client is gone: others hear of its names first, then of its missing replies."""
-        if client.active():
-            self.driver.left(client)
-            self.quit(client)
-        elif client.observing:
-            self.monitors.drop(client)
-        self.peer.release([client.handle])
-        client.peer.close()
-        client.recent = client.right = None
-        # Handles may still lead to the node: they need to know who it was, and no more.
-        client.node.tag = client.number
+        client.peer.queue.reader = None
+        leaving.go_on(self, leaving.steps(self, client))
 
     def quit(self, client: Client) -> None:
         """It takes no part in the bus any more."""
@@ -234,7 +229,7 @@ class Hub:
         """A signal of the bus to all whose match rules want it."""
         if self.monitors.watching:
             self.show(None, None, frame)
-        self.cast(None, self.matches.broadcast(frame, None), frame)
+        self.broadcast(None, frame)
 
     def refuse(self, client: Client, frame: Frame, refused: Refused) -> None:
         """Answer a message with an error."""
@@ -253,6 +248,12 @@ class Hub:
         )
 
     # -------------------------------------------------------------------- to many
+
+    def broadcast(self, sender: Client | None, frame: Frame) -> None:
+        """To all whose match rules want it: one transaction, one stamp."""
+        receivers = self.matches.broadcast(frame, sender)
+        self.work += self.matches.looked
+        self.cast(sender, receivers, frame)
 
     def cast(self, sender: Client | None, receivers: list[Client], frame: Frame) -> None:
         """To all of these whom it may reach. Most stand where the one before stands."""

@@ -12,8 +12,6 @@ cdef class Bucket:
     cdef readonly list clients
     cdef readonly bint lent
     cdef list lend(self)
-    @cython.locals(rules=list)
-    cdef bint has(self, Client client)
     cdef add(self, Client client)
     cdef remove(self, Client client)
     cdef own(self)
@@ -31,6 +29,7 @@ cdef class Index:
     cdef readonly dict naming
     cdef readonly Question question
     cdef readonly Py_ssize_t depth
+    cdef readonly long long looked
     cdef readonly long long stamp
     @cython.locals(hits=list, question=Question, shape=Shape)
     cpdef list broadcast(self, Frame frame, Client sender)
@@ -43,24 +42,23 @@ cdef class Index:
     cdef mark(self, Client client, Client but, list found)
     @cython.locals(question=Question, frame=Frame, path=str, destination=str)
     cdef bint overhears(self, Rule rule, Client sender, Client receiver) except -1
-    @cython.locals(rules=list, shape=Shape, table=dict, name=str)
+    @cython.locals(rules=dict)
     cpdef add(self, Rule rule, Client client)
-    @cython.locals(rules=list, at=cython.Py_ssize_t)
+    @cython.locals(rules=dict)
     cpdef bint remove(self, Rule rule, Client client) except -1
-    @cython.locals(rules=list, other=Client, kept=list, gone=list)
     cpdef drop(self, Client client)
-    cdef forget(self, list rules, Client client)
+    @cython.locals(rules=dict, count=cython.longlong)
+    cdef forget(self, Rule rule, Client client)
     @cython.locals(shape=Shape)
     cdef Shape shape(self, Rule rule)
-    @cython.locals(shape=Shape, table=dict)
+    @cython.locals(shape=Shape, table=dict, name=str)
+    cdef Rule subscribe(self, Rule rule, Client client)
+    @cython.locals(shape=Shape, name=str, others=dict)
     cdef unsubscribe(self, Rule rule, Client client)
-    @cython.locals(name=str, others=dict)
-    cdef uncount(self, Rule rule, Client client)
 
 cpdef bint is_called(Client client, str text, str nobody) except -1
 cdef list unique_names(Rule rule)
 @cython.locals(bucket=Bucket)
-cdef Rule subscribe(dict table, Rule rule, Client client)
+cdef Rule file(dict table, Rule rule, Client client)
 @cython.locals(bucket=Bucket)
-cdef bint unsubscribe(dict table, Rule rule, Client client) except -1
-cdef Rule held(Client client, Rule rule)
+cdef bint unfile(dict table, Rule rule, Client client) except -1

@@ -5,6 +5,7 @@ rules cost, not what all rules cost. Eavesdropping is a debugging aid: its rules
 by one.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from bridge.routing.client import Client
@@ -14,6 +15,7 @@ from bridge.routing.shape import Question, Shape, less, more, shape_of, within
 from bridge.wire.frame import Frame
 
 DRIVER: Final = "org.freedesktop.DBus"
+STEP: Final = 64  # rules of one who leaves that go in one step
 
 
 class Bucket:
@@ -32,13 +34,6 @@ class Bucket:
         self.lent = True
         return self.clients
 
-    def has(self, client: Client) -> bool:
-        """Is the client in it? It looks at the shorter list: the clients', or its rules."""
-        rules = client.rules or []
-        if len(self.clients) < len(rules):
-            return client in self.clients
-        return self.rule in rules
-
     def add(self, client: Client) -> None:
         self.own()
         self.clients.append(client)
@@ -55,11 +50,12 @@ class Bucket:
 
 
 class Index:
-    """The match rules of one bus. A client's own list, `client.rules`, is kept here, too.
+    """The match rules of one bus. A client's own, `client.rules`, are kept here, too.
 
     `senders` counts the rules by sender: a message asks only for its sender's names that
     some rule has. `naming` counts by unique name, and by client, the rules that have the name.
-    `stamp` marks the clients already found for a message. `most` is the highest `count` so far,
+    `stamp` marks the clients already found for a message, and `looked` is how much was looked at
+    for the last one. `count` is how many subscriptions there are, `most` the highest that was,
     `most_of_one` the most that one client ever had.
     """
 
@@ -73,6 +69,7 @@ class Index:
         self.naming: dict[str, dict[Client, int]] = {}
         self.question = Question()
         self.depth = 0
+        self.looked = 0
         self.stamp = 0
 
     # ---------------------------------------------------------------------- messages
@@ -86,6 +83,7 @@ class Index:
         for shape in self.order:
             shape.search(question, hits)
         question.close()
+        self.looked = question.asked + len(self.order)
         return self.clients(hits, None)
 
     def eavesdrop(
@@ -175,72 +173,67 @@ class Index:
         """The client subscribes. The same rule again counts again."""
         rules = client.rules
         if rules is None:
-            rules = client.rules = []
+            rules = client.rules = {}
             client.mark = 0  # another index may have marked it
-        shape = self.shape(rule)
-        if shape is not None:
-            table = shape.table(rule)
-            if rule not in table:
-                shape.enter(rule)
-            rule = subscribe(table, rule, client)
-        if rule.eavesdrop:
-            rule = subscribe(self.overhearing, rule, client)
-            self.eavesdropping = True
-        rules.append(rule)
+        if rule in rules:
+            rules[rule] += 1
+        else:
+            rules[self.subscribe(rule, client)] = 1
+        client.subscriptions += 1
+        client.most_rules = max(client.most_rules, client.subscriptions)
         self.count += 1
-        client.most_rules = max(client.most_rules, len(rules))
-        self.most_of_one = max(self.most_of_one, len(rules))
+        self.most_of_one = max(self.most_of_one, client.subscriptions)
         self.most = max(self.most, self.count)
-        if rule.places:
-            self.depth = max(self.depth, (rule.places[-1] >> 2) + 1)
-        if rule.sender is not None:
-            more(self.senders, rule.sender)
-        for name in unique_names(rule):
-            more(self.naming.setdefault(name, {}), client)
 
     def remove(self, rule: Rule, client: Client) -> bool:
         """The client takes back one subscription to an equal rule. False: it has none."""
-        rules = client.rules or []
-        for at in range(len(rules) - 1, -1, -1):
-            if rules[at] == rule:
-                break
-        else:
+        rules = client.rules
+        if rules is None or rule not in rules:
             return False
-        held = rules.pop(at)
-        assert isinstance(held, Rule)
-        if held not in rules:
-            self.unsubscribe(held, client)
-        if not rules:
-            client.rules = None
-        self.uncount(held, client)
+        if rules[rule] == 1:
+            self.forget(rule, client)
+        else:
+            rules[rule] -= 1
+            client.subscriptions -= 1
+            self.count -= 1
         return True
 
     def drop(self, client: Client) -> None:
         """The client leaves. If it had rules, they go, and with them all rules that name it:
         its unique name is nobody's again. (If it had none, the reference keeps those.)"""
-        rules = client.rules
-        if rules is None:
-            return
-        client.rules = None
-        self.forget(rules, client)
-        for other in list(self.naming.get(client.unique, ())):
-            kept: list[object] = []
-            gone: list[object] = []
-            for rule in other.rules or ():
-                assert isinstance(rule, Rule)
-                about = client.unique in (rule.sender, rule.destination)
-                (gone if about else kept).append(rule)
-            other.rules = kept or None
-            self.forget(gone, other)
+        for _ in self.dropping(client):
+            pass
 
-    def forget(self, rules: list[object], client: Client) -> None:
-        """These subscriptions end, and the client has no others to equal rules."""
-        for rule in dict.fromkeys(rules):
-            assert isinstance(rule, Rule)
-            self.unsubscribe(rule, client)
-        for rule in rules:
-            assert isinstance(rule, Rule)
-            self.uncount(rule, client)
+    def dropping(self, client: Client) -> Iterator[int]:
+        """The same in steps, with how many rules went: between two of them anything may happen."""
+        if client.rules is None:
+            return
+        yield from self.shed(list(client.rules), client)
+        for other in list(self.naming.get(client.unique, ())):
+            about = [rule for rule in other.rules or () if is_about(rule, client.unique)]
+            yield from self.shed(about, other)
+
+    def shed(self, rules: list[object], client: Client) -> Iterator[int]:
+        """The client has none of these any more, the newest first."""
+        while rules:
+            some = rules[-STEP:]
+            del rules[-STEP:]
+            for rule in reversed(some):
+                if client.rules is not None and rule in client.rules:
+                    self.forget(rule, client)
+            yield len(some)
+
+    def forget(self, rule: object, client: Client) -> None:
+        """The client has this rule no more, however often it had it."""
+        rules = client.rules
+        assert isinstance(rule, Rule)
+        assert rules is not None
+        count = rules.pop(rule)
+        if not rules:
+            client.rules = None
+        client.subscriptions -= count
+        self.count -= count
+        self.unsubscribe(rule, client)
 
     def shape(self, rule: Rule) -> Shape | None:
         """The rule's shape; None if no broadcast can satisfy it."""
@@ -253,23 +246,37 @@ class Index:
             self.order.append(shape)
         return shape
 
+    def subscribe(self, rule: Rule, client: Client) -> Rule:
+        """The client has this rule from now on. Answers with the rule object that it shares."""
+        shape = self.shape(rule)
+        if shape is not None:
+            table = shape.table(rule)
+            if rule not in table:
+                shape.enter(rule)
+            rule = file(table, rule, client)
+        if rule.eavesdrop:
+            rule = file(self.overhearing, rule, client)
+            self.eavesdropping = True
+        if rule.places:
+            self.depth = max(self.depth, (rule.places[-1] >> 2) + 1)
+        if rule.sender is not None:
+            more(self.senders, rule.sender)
+        for name in unique_names(rule):
+            more(self.naming.setdefault(name, {}), client)
+        return rule
+
     def unsubscribe(self, rule: Rule, client: Client) -> None:
         """The client has this rule no more, not even once."""
         shape = self.shape(rule)
         if shape is not None:
-            table = shape.table(rule)
-            if unsubscribe(table, rule, client):
+            if unfile(shape.table(rule), rule, client):
                 shape.strike(rule)
             if not shape.entries:
                 del self.shapes[shape.key]
                 self.order.remove(shape)
         if rule.eavesdrop:
-            unsubscribe(self.overhearing, rule, client)
+            unfile(self.overhearing, rule, client)
             self.eavesdropping = bool(self.overhearing)
-
-    def uncount(self, rule: Rule, client: Client) -> None:
-        """One subscription less."""
-        self.count -= 1
         if rule.sender is not None:
             less(self.senders, rule.sender)
         for name in unique_names(rule):
@@ -283,6 +290,11 @@ def is_called(client: Client | None, text: str, nobody: str) -> bool:
     return text == nobody if client is None else owns(client, text)
 
 
+def is_about(rule: object, unique: str) -> bool:
+    """Is the rule about this unique name?"""
+    return isinstance(rule, Rule) and unique in unique_names(rule)
+
+
 def unique_names(rule: Rule) -> list[str]:
     """The unique names that the rule is about."""
     names: list[str] = []
@@ -293,42 +305,31 @@ def unique_names(rule: Rule) -> list[str]:
     return names
 
 
-def subscribe(table: dict[Rule, object], rule: Rule, client: Client) -> Rule:
-    """Enter a client under a rule, once. Answers with the rule object that all share."""
+def file(table: dict[Rule, object], rule: Rule, client: Client) -> Rule:
+    """Enter a client under a rule that it did not have. Answers with the rule object that all but
+    the first of several share."""
     entry = table.get(rule)
     if entry is None:
         table[rule] = client
-    elif entry is client:
-        return held(client, rule)
     elif isinstance(entry, Bucket):
         bucket = entry
         rule = bucket.rule
-        if not bucket.has(client):
-            bucket.add(client)
+        bucket.add(client)
     else:
         assert isinstance(entry, Client)
-        rule = held(entry, rule)
         table[rule] = Bucket(rule, [entry, client])
     return rule
 
 
-def unsubscribe(table: dict[Rule, object], rule: Rule, client: Client) -> bool:
+def unfile(table: dict[Rule, object], rule: Rule, client: Client) -> bool:
     """Take a client out. True: nobody has the rule any more."""
     entry = table.get(rule)
     if entry is client:
         del table[rule]
         return True
-    if isinstance(entry, Bucket) and client in entry.clients:
-        bucket = entry
-        bucket.remove(client)
-        if len(bucket.clients) == 1:
-            table[rule] = bucket.clients[0]
+    assert isinstance(entry, Bucket)
+    bucket = entry
+    bucket.remove(client)
+    if len(bucket.clients) == 1:
+        table[rule] = bucket.clients[0]
     return False
-
-
-def held(client: Client, rule: Rule) -> Rule:
-    """The client's own equal rule."""
-    for other in client.rules or ():
-        if isinstance(other, Rule) and other == rule:
-            return other
-    return rule

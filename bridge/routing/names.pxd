@@ -15,7 +15,7 @@ cdef class Name:
     cdef public list waiting
     @cython.locals(place=Place)
     cpdef list queue(self)
-    @cython.locals(place=Place)
+    @cython.locals(waiting=list, place=Place)
     cdef Place place(self, Client client)
     cdef insert(self, Place place, bint first)
     cdef remove(self, Place place)
@@ -46,6 +46,8 @@ cdef class Names:
     @cython.locals(name=Name)
     cpdef tuple release(self, Client client, str text)
     cpdef list drop(self, Client client)
+    @cython.locals(name=Name)
+    cpdef object drop_newest(self, Client client)
     @cython.locals(place=Place)
     cdef Place _wait(self, Name name, Client client, unsigned int flags)
     @cython.locals(place=Place)

@@ -62,9 +62,11 @@ class Name:
 
     def place(self, client: Client) -> Place | None:
         """The client's place among those who wait."""
-        for place in self.waiting or ():
-            if place.client is client:
-                return place
+        waiting = self.waiting
+        if waiting is not None:
+            for place in waiting:
+                if place.client is client:
+                    return place
         return None
 
     def insert(self, place: Place, first: bool) -> None:
@@ -232,13 +234,20 @@ class Names:
         """The client gives up all its names, the newest first; places in queues vanish silently."""
         changes: list[Change] = []
         while client.names:
-            name = client.names[-1]
-            assert isinstance(name, Name)
-            if name.owner is client:
-                changes.append(self._pass_on(name))
-            else:
-                self._withdraw(name, client)
+            change = self.drop_newest(client)
+            if change is not None:
+                changes.append(change)
         return changes
+
+    def drop_newest(self, client: Client) -> Change | None:
+        """The client gives up the newest of its names, or its place in the queue for that."""
+        assert client.names is not None
+        name = client.names[-1]
+        assert isinstance(name, Name)
+        if name.owner is client:
+            return self._pass_on(name)
+        self._withdraw(name, client)
+        return None
 
     # --------------------------------------------------------------- the queue moves
 

@@ -8,6 +8,7 @@ from policy.limits import Limits
 
 MONITOR_BYTES: Final = 32 * 1024 * 1024  # who only looks on may not take much room
 NATIVE_HANDLES: Final = 65536  # as many as go in a tenth of a second
+NATIVE_MESSAGES: Final = 262_144  # the same
 # All handles to a node are found in one step when it is destroyed: so many in a twentieth of a
 # second. Half of them are more than a service holds that owes 2,048 clients 128 replies each.
 USER_HANDLES: Final = 1_000_000
@@ -39,10 +40,10 @@ def for_monitor(limits: Limits) -> quota.Limits:
 
 def for_native(peer: quota.Limits) -> quota.Limits:
     """What one native peer may hold. It makes nodes and handles itself, as many as it likes, and
-    at its end they all go in one step."""
+    at its end they all go in one step, with the messages that wait."""
     return quota.Limits(
         bytes=peer.bytes,
-        messages=peer.messages,
+        messages=min(peer.messages, NATIVE_MESSAGES),
         handles=min(peer.handles, NATIVE_HANDLES),
         fds=peer.fds,
     )

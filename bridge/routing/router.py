@@ -226,9 +226,9 @@ class Router:
         return self.replies.find(receiver, sender, frame.reply_serial) is not None
 
     def broadcast(self, sender: Client, frame: Frame) -> None:
-        """A signal to all whose match rules want it: one transaction, one stamp."""
+        """A signal to all whose match rules want it."""
         self.tally.broadcasts += 1
-        self.hub.cast(sender, self.matches.broadcast(frame, sender), frame)
+        self.hub.broadcast(sender, frame)
 
     def overhear(self, sender: Client | None, receiver: Client | None, frame: Frame) -> None:
         """A unicast goes to those, too, whose rules say eavesdrop='true', if they may."""

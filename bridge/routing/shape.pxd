@@ -14,6 +14,7 @@ cdef class Question:
     cdef readonly list senders
     cdef readonly list arguments
     cdef readonly Py_ssize_t depth
+    cdef public long long asked
     cpdef open(self, Frame frame, list senders, Py_ssize_t depth)
     cpdef close(self)
     @cython.locals(number=cython.Py_ssize_t, argument=tuple)

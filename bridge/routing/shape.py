@@ -29,7 +29,8 @@ SEARCHED: Final = 4
 class Question:
     """What a message says under the keys of rules; its arguments are read when first asked for.
 
-    `senders` are the names of the sender that any rule has under `sender`.
+    `senders` are the names of the sender that any rule has under `sender`; `asked` counts the
+    rules that were looked for.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class Question:
         self.senders: list[str] | None = None
         self.arguments: list[tuple[str, str] | None] | None = None
         self.depth = 0
+        self.asked = 0
 
     def open(self, frame: Frame, senders: list[str] | None, depth: int) -> None:
         self.frame = frame
@@ -49,6 +51,7 @@ class Question:
         self.senders = senders
         self.arguments = None
         self.depth = depth
+        self.asked = 0
 
     def close(self) -> None:
         """Keep no message alive."""
@@ -239,6 +242,7 @@ class Shape:
 
     def take(self, question: Question, hits: list[object]) -> None:
         """The probe is complete: is anything filed under it?"""
+        question.asked += 1
         found = self.entries.get(self.probe)
         if found is None:
             return
@@ -246,6 +250,7 @@ class Shape:
             hits.append(found)
             return
         assert isinstance(found, dict)
+        question.asked += len(found)
         for rule, entry in found.items():
             if question.fits(rule):
                 hits.append(entry)

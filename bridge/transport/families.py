@@ -162,7 +162,7 @@ class Families:
             account = client.peer.queue.account
             size[name] += account.bytes
             count[name] += account.messages
-            rules[name] += len(client.rules or ())
+            rules[name] += client.subscriptions
             owed[name] += len(client.owed or ())
             peak[name] = max(peak.get(name, 0), account.most_bytes)
         yield named("bus_queue_bytes", "Bytes that wait to be read", size)

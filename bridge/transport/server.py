@@ -38,6 +38,8 @@ from bridge.wire.sasl import Sasl
 from bus1.bus import Bus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.transport.latency import Awaited
     from bridge.transport.native import NativeConnection
 
@@ -84,6 +86,7 @@ class Server:
         self.hub.activation = self.activation
         self.hub.reloader = self.reloader
         self.hub.cut_off = self.cut_off
+        self.hub.later = self.later
         self.hub.process = Report(self)
         self.counting: Any = None  # Counting, where metrics are wanted
         self.connections: dict[int, Anybody] = {}
@@ -278,6 +281,17 @@ class Server:
         connection: Any = client.peer.queue.reader
         if connection is not None and not connection.closed:  # once for each that it missed
             self.end(connection.fd, "it does not read")
+
+    def later(self, act: "Callable[[], None]") -> None:
+        """Do something in the next turn, and write what it sent."""
+        self.loop.call_soon(self.act, act)
+
+    def act(self, act: "Callable[[], None]") -> None:
+        try:
+            act()
+        except Exception:
+            log.exception("An error of the bus itself, in what it had put off")
+        flush_ready(self.bus)
 
     def too_slow(self, fd: int) -> None:
         """auth_timeout: it connected, and never said Hello."""

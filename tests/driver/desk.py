@@ -130,7 +130,8 @@ class Desk:
     def leave(self, caller: Caller) -> None:
         self.callers.remove(caller)
         if caller.client.active():
-            self.driver.left(caller.client)
+            for _ in self.driver.leaving(caller.client):
+                pass
             self.names.leave(caller.client)
             self.active -= 1
 

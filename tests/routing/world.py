@@ -7,7 +7,7 @@ queue as a connection does, and only when it is told to.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -101,6 +101,8 @@ class Party(raw.Client):
         self.world.parties.remove(self)
         self.framer.close()
         self.world.hub.leave(self.client)
+        while self.world.put_off:
+            self.world.put_off.pop(0)()
         self.kept.clear()
 
 
@@ -135,6 +137,8 @@ class World:
             by_systemd,
         )
         self.hub.activation = self.activation
+        self.put_off: list[Callable[[], None]] = []
+        self.hub.later = self.put_off.append
         self.notices = Notices(self.hub)
         self.parties: list[Party] = []
 

@@ -148,7 +148,7 @@ def test_a_flood_of_signals_lets_others_be_served(here: Running, a: Client, b: C
     class Watching:
         """How far the flood has come when the other one is served."""
 
-        left = driver.left
+        leaving = driver.leaving
         local = driver.local
 
         @staticmethod
@@ -458,8 +458,8 @@ class Faulty:
             raise RuntimeError("a mistake of ours")
         self.driver.call(client, frame)
 
-    def left(self, client: Any) -> None:
-        self.driver.left(client)
+    def leaving(self, client: Any) -> Any:
+        return self.driver.leaving(client)
 
 
 def test_a_mistake_of_the_bus_ends_only_who_met_it(
