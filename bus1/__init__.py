@@ -4,7 +4,7 @@ A `Bus` connects peers. A `Peer` owns nodes and holds handles; a `Handle` is the
 one `Node`, and handles travel in messages. One operation reaches any number of nodes and is one
 event in an order that all peers share. The core is one process's and one thread's; it never copies
 or looks into payloads and does no input or output. One door skips the capability check:
-`bus1.transaction.multicast`, for an embedding whose right to send is not a handle.
+`bus1.sending.multicast`, for an embedding whose right to send is not a handle.
 
 It follows the proposal of 2016 and its rewrite of 2026. docs/native.md says what it has chosen
 where they differ, and why.

@@ -7,7 +7,8 @@ from bus1.quota cimport Account, Limits, Share, User
 from bus1.release cimport drop, release
 from bus1.seed cimport Seed
 from bus1.table cimport Table
-from bus1.transaction cimport Transaction, cast, check, unicast
+from bus1.sending cimport cast, check, unicast
+from bus1.transaction cimport Transaction
 
 @cython.final
 cdef class Peer:

@@ -24,8 +24,9 @@ from bus1.queue import Queue
 from bus1.quota import Account, Limits, User
 from bus1.release import drop, release
 from bus1.seed import Seed
+from bus1.sending import cast, check, unicast
 from bus1.table import Table
-from bus1.transaction import Transaction, cast, check, unicast
+from bus1.transaction import Transaction
 
 
 class Usage(NamedTuple):

@@ -47,7 +47,7 @@ LAYERS: dict[str, set[str]] = {
 }  # fmt: skip
 
 CORE = [
-    "errors", "quota", "message", "queue", "node", "release", "cargo", "transaction", "table",
+    "errors", "quota", "message", "queue", "node", "release", "cargo", "sending", "transaction", "table",
     "seed", "peer", "bus", "__init__",
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from bridge.driver.call import Hub
 from bridge.driver.stats import CLIENT
 from bridge.routing.above import Native
 from bridge.routing.client import Client
-from bridge.routing.names import Name
+from bridge.routing.name import Name
 from bus1.quota import Limits
 
 MOST_CLIENTS: Final = 1000  # that are told of one by one: those for whom most waits

@@ -15,7 +15,7 @@ from bus1.node cimport Handle, Node
 from bus1.peer cimport Peer
 from bus1.queue cimport Queue
 from bus1.quota cimport Limits, User
-from bus1.transaction cimport unicast
+from bus1.sending cimport unicast
 
 @cython.final
 cdef class Gateway(Reader):

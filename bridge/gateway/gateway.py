@@ -32,7 +32,7 @@ from bus1.native.parcel import inline
 from bus1.node import Handle, Node
 from bus1.peer import Peer
 from bus1.quota import User
-from bus1.transaction import unicast
+from bus1.sending import unicast
 
 
 class Gateway(Reader):

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.routing.credentials import Credentials, command
-from bridge.routing.names import owned
+from bridge.routing.name import owned
 
 if TYPE_CHECKING:
     from bridge.routing.client import Client

@@ -11,7 +11,7 @@ from bridge.routing.client import Client
 from bridge.routing.denials import Denials
 from bridge.routing.errors import ACCESS_DENIED, Refused
 from bridge.routing.mediator import Mediator
-from bridge.routing.names import Name
+from bridge.routing.name import Name
 from bridge.routing.refusals import complaint, not_to_own, with_path
 from bridge.wire.frame import Frame
 from bridge.wire.protocol import DRIVER

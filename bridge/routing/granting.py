@@ -5,7 +5,7 @@ What has been granted is in grants.py.
 from bridge.routing.client import Client
 from bridge.routing.errors import ACCESS_DENIED, Refused
 from bridge.routing.gate import Gate, is_permissive
-from bridge.routing.names import owned
+from bridge.routing.name import owned
 from bridge.routing.refusals import IN_THE_FILES
 from policy import explain
 from policy.delegation import Extent

@@ -12,7 +12,7 @@ from bridge.routing.client import Client
 from bridge.routing.errors import INVALID_ARGS, LIMITS_EXCEEDED, Refused
 from bridge.routing.grant import Grant, Key, signal
 from bridge.routing.granting import delegates
-from bridge.routing.names import owned
+from bridge.routing.name import owned
 from bridge.wire.frame import Frame
 from bus1.errors import Quota
 from bus1.node import Handle, Node

@@ -10,7 +10,7 @@ from bridge.routing.tally cimport Tally
 from bridge.wire.frame cimport Frame
 from bus1.bus cimport Bus
 from bus1.peer cimport Peer
-from bus1.transaction cimport multicast, unicast
+from bus1.sending cimport multicast, unicast
 from policy.verdict cimport Standing
 
 @cython.final

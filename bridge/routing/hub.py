@@ -16,7 +16,8 @@ from bridge.routing.gate import Gate
 from bridge.routing.grants import Grants
 from bridge.routing.match import Index
 from bridge.routing.monitors import Monitors
-from bridge.routing.names import Names, owned
+from bridge.routing.name import owned
+from bridge.routing.names import Names
 from bridge.routing.quotas import for_monitor, for_peer, for_user
 from bridge.routing.replies import Replies
 from bridge.routing.tally import Tally
@@ -26,7 +27,7 @@ from bridge.wire.frame import Frame
 from bridge.wire.protocol import DRIVER, DRIVER_PATH, ERROR, SIGNAL
 from bus1.bus import Bus
 from bus1.errors import Quota
-from bus1.transaction import multicast, unicast
+from bus1.sending import multicast, unicast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,20 +1,13 @@
 cimport cython
 
+from bridge.routing.bucket cimport Bucket, file, unfile
 from bridge.routing.client cimport Client
-from bridge.routing.names cimport Name, owns
+from bridge.routing.name cimport Name, owns
+from bridge.routing.question cimport Question, within
 from bridge.routing.rule cimport Rule
-from bridge.routing.shape cimport Question, Shape, less, more, shape_of, within
+from bridge.routing.shape cimport Shape, shape_of
+from bridge.routing.values cimport less, more
 from bridge.wire.frame cimport Frame
-
-@cython.final
-cdef class Bucket:
-    cdef readonly Rule rule
-    cdef readonly list clients
-    cdef readonly bint lent
-    cdef list lend(self)
-    cdef add(self, Client client)
-    cdef remove(self, Client client)
-    cdef own(self)
 
 @cython.final
 cdef class Index:
@@ -58,7 +51,3 @@ cdef class Index:
 
 cpdef bint is_called(Client client, str text, str nobody) except -1
 cdef list unique_names(Rule rule)
-@cython.locals(bucket=Bucket)
-cdef Rule file(dict table, Rule rule, Client client)
-@cython.locals(bucket=Bucket)
-cdef bint unfile(dict table, Rule rule, Client client) except -1

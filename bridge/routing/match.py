@@ -8,45 +8,17 @@ by one.
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.routing.bucket import Bucket, file, unfile
 from bridge.routing.client import Client
-from bridge.routing.names import Name, owns
+from bridge.routing.name import Name, owns
+from bridge.routing.question import Question, within
 from bridge.routing.rule import Rule
-from bridge.routing.shape import Question, Shape, less, more, shape_of, within
+from bridge.routing.shape import Shape, shape_of
+from bridge.routing.values import less, more
 from bridge.wire.frame import Frame
 
 DRIVER: Final = "org.freedesktop.DBus"
 STEP: Final = 64  # rules of one who leaves that go in one step
-
-
-class Bucket:
-    """The clients that subscribed to one rule, when they are several.
-
-    `lent`: the list was given away and may be in use; the next change makes a new one.
-    """
-
-    def __init__(self, rule: Rule, clients: list[Client]) -> None:
-        self.rule = rule
-        self.clients = clients
-        self.lent = False
-
-    def lend(self) -> list[Client]:
-        """The list itself, as it is now; never changed afterwards."""
-        self.lent = True
-        return self.clients
-
-    def add(self, client: Client) -> None:
-        self.own()
-        self.clients.append(client)
-
-    def remove(self, client: Client) -> None:
-        self.own()
-        self.clients.remove(client)
-
-    def own(self) -> None:
-        """Before a change: leave the list to those who have it."""
-        if self.lent:
-            self.clients = list(self.clients)
-            self.lent = False
 
 
 class Index:
@@ -303,33 +275,3 @@ def unique_names(rule: Rule) -> list[str]:
     if rule.destination is not None and rule.destination.startswith(":"):
         names.append(rule.destination)
     return names
-
-
-def file(table: dict[Rule, object], rule: Rule, client: Client) -> Rule:
-    """Enter a client under a rule that it did not have. Answers with the rule object that all but
-    the first of several share."""
-    entry = table.get(rule)
-    if entry is None:
-        table[rule] = client
-    elif isinstance(entry, Bucket):
-        bucket = entry
-        rule = bucket.rule
-        bucket.add(client)
-    else:
-        assert isinstance(entry, Client)
-        table[rule] = Bucket(rule, [entry, client])
-    return rule
-
-
-def unfile(table: dict[Rule, object], rule: Rule, client: Client) -> bool:
-    """Take a client out. True: nobody has the rule any more."""
-    entry = table.get(rule)
-    if entry is client:
-        del table[rule]
-        return True
-    assert isinstance(entry, Bucket)
-    bucket = entry
-    bucket.remove(client)
-    if len(bucket.clients) == 1:
-        table[rule] = bucket.clients[0]
-    return False

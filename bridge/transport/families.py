@@ -26,7 +26,7 @@ from bridge.routing.errors import (
     SERVICE_UNKNOWN,
     SPAWN,
 )
-from bridge.routing.names import Name
+from bridge.routing.name import Name
 from bridge.transport.histogram import Histogram
 from bridge.transport.latency import Latency
 from bridge.transport.openmetrics import (

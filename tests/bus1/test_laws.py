@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bus1 import DATA, NODE_GONE, ONCE_DROPPED, Bus, BusError, Limits, Message
-from bus1.transaction import multicast
+from bus1.sending import multicast
 
 spec = importlib.util.spec_from_file_location("model", Path(__file__).with_name("model.py"))
 assert spec is not None

@@ -19,7 +19,7 @@ from bus1 import (
     Stranger,
     Unknown,
 )
-from bus1.transaction import unicast
+from bus1.sending import unicast
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bus1 import (
     Quota,
     Unknown,
 )
-from bus1.transaction import multicast
+from bus1.sending import multicast
 
 
 @pytest.fixture

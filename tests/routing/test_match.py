@@ -18,8 +18,9 @@ from bridge.routing.client import Client
 from bridge.routing.credentials import Credentials
 from bridge.routing.match import Index
 from bridge.routing.names import Names
+from bridge.routing.question import Question
 from bridge.routing.rule import Rule
-from bridge.routing.shape import Question, Shape, shape_of
+from bridge.routing.shape import Shape, shape_of
 from bridge.wire.build import build
 from bridge.wire.frame import Frame
 from bus1.bus import Bus
@@ -407,10 +408,13 @@ class Machine(RuleBasedStateMachine):
             }
             assert held, "a shape without rules"
             opened = [text for known in held if (text := open_value(shape, known)) is not None]
-            assert shape.texts == Counter(opened)
-            assert shape.ordered == sorted(set(opened))
-            shorter = [text for text in set(opened) if text.endswith("/") or not shape.inner]
-            assert shape.lengths == Counter(map(len, shorter))
+            values = shape.values
+            assert (values is None) == (not opened)
+            if values is not None:
+                assert values.texts == Counter(opened)
+                assert values.ordered == sorted(set(opened))
+                shorter = [text for text in set(opened) if text.endswith("/") or not values.inner]
+                assert values.lengths == Counter(map(len, shorter))
             assert not shape.places or shape.members == Counter(known.member for known in held)
 
     @invariant()
@@ -512,7 +516,9 @@ def test_a_shape_forgets_what_led_to_rules_that_left(world: World) -> None:
         world.add(client, text)
     world.remove(client, "path_namespace='/a/bc'")
     (shape,) = world.index.order
-    assert (shape.lengths, shape.ordered, shape.texts) == ({2: 1}, ["/a"], {"/a": 1})
+    values = shape.values
+    assert values is not None
+    assert (values.lengths, values.ordered, values.texts) == ({2: 1}, ["/a"], {"/a": 1})
 
 
 def test_a_question_forgets_the_arguments_of_the_one_before() -> None:

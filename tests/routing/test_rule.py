@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.routing.errors import LIMITS_EXCEEDED, MATCH_RULE_INVALID, Refused
-from bridge.routing.rule import EXACT, NAMESPACE, PATH, Rule
+from bridge.routing.grammar import EXACT, NAMESPACE, PATH
+from bridge.routing.rule import Rule
 
 SAME = [
     ("", "  \t"),

@@ -10,8 +10,8 @@ from typing import Final, final
 from bridge.cli.monitor.names import CHANGES, Names, is_change
 from bridge.cli.monitor.pairs import Asked, Event
 from bridge.routing.errors import Refused
+from bridge.routing.question import Question, within
 from bridge.routing.rule import Rule
-from bridge.routing.shape import Question, within
 from bridge.wire.frame import Frame
 from bridge.wire.names import is_bus_name, is_interface, is_member, is_object_path
 from bridge.wire.protocol import CALL, DRIVER, ERROR, RETURN, TYPES
