@@ -47,8 +47,8 @@ LAYERS: dict[str, set[str]] = {
 }  # fmt: skip
 
 CORE = [
-    "errors", "quota", "message", "queue", "node", "release", "cargo", "sending", "transaction", "table",
-    "seed", "peer", "bus", "__init__",
+    "errors", "quota", "message", "queue", "node", "release", "cargo", "sending", "transaction",
+    "table", "seed", "peer", "bus", "__init__",
 ]  # fmt: skip
 
 # Who may know what of the outside. Everybody may use the standard library.
