@@ -346,3 +346,17 @@ def test_what_is_behind_many_notices_is_seen_when_they_are_read(peers: list[Peer
     behind = b.queue.peek(1)
     assert behind is not None
     assert behind.payload == "after"
+
+
+def test_many_notices_that_nobody_needs_any_more_leave_nothing(peers: list[Peer]) -> None:
+    """Behind a message, so that none of them is at the head; what comes after is next."""
+    a, b, _ = peers
+    (to,) = give(b, b.create(), a)
+    node = a.create()
+    handles = give(a, node, *[b] * 3)
+    a.send(to, "before")
+    a.destroy([node])
+    a.send(to, "after")
+    b.release(list(handles))
+    assert b.queue.held() == 2
+    assert kinds(b) == [(DATA, "before"), (DATA, "after")]
