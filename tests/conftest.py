@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from tests.buses import KINDS, Bus, start, started  # noqa: E402 (needs the path
 from tests.raw import Client  # noqa: E402
 
 numbers = itertools.count(1)
+
+# A shell without job control has its background ignore Ctrl-C; what tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about what else runs than about what is tested.
 settings.register_profile(
