@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,10 @@ class Bus:
         return self.process.pid
 
     def log(self) -> str:
-        return (self.directory / "log").read_text(errors="replace")
+        """What it has written; nothing, if its directory is gone before somebody asks."""
+        with suppress(FileNotFoundError):
+            return (self.directory / "log").read_text(errors="replace")
+        return ""
 
     def connect(self, **options: Any) -> Client:
         """A client that is closed when the test ends."""

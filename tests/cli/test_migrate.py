@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -234,9 +235,11 @@ def test_the_end_of_the_bus_does_not_undo_what_was_seen(tmp_path: Path) -> None:
     thread.start()
     watched = Watched(bus, "-o", str(tmp_path / "y"), "x.Y")
     thread.join(10)
+    watched.process.send_signal(signal.SIGSTOP)  # it hears of both at once
     bus.connect().call("M", to="x.Y", path="/", interface="com.example.I", flags=1)
     assert service.receive("M")
     bus.stop()
+    watched.process.send_signal(signal.SIGCONT)
     _, err = watched.process.communicate(timeout=30)
     assert (watched.process.returncode, err) == (0, b"")
     report = (tmp_path / "y" / "report.md").read_text()

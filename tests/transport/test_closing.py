@@ -172,6 +172,7 @@ def to_one_who_leaves(bus: Bus, give: Give) -> None:
     with Client(bus.address) as a, Client(bus.address) as b:
         for _ in range(8):
             a.call("M", "ay", bytes(1 << 16), to=b.name, interface="t.T", flags=NO_REPLY)
+        a.ask("GetId")  # all of it has been read
         give(a.sock, call(FEW, b.name, NO_REPLY))
         a.ask("GetId")
         quick(bus)
@@ -200,6 +201,7 @@ def natively_to_one_who_leaves(bus: Bus, give: Give) -> None:
         own = peer.handle(peer.create())
         for _ in range(100):
             peer.quiet(own, bytes(1 << 14))
+        peer.create()  # all of it has been read
         give(peer.sock, post(own, FEW))
         quick(bus)
 
@@ -227,10 +229,12 @@ def test_connections_that_linger(bus: Bus, way: Callable[[Bus, Give], None]) -> 
     def give(sock: socket.socket, data: bytes) -> None:
         """So that the bus is the last to have them."""
         os.kill(bus.pid, signal.SIGSTOP)
-        socket.send_fds(sock, [data], [each.fileno() for each in there])
-        for each in there:
-            each.forget()
-        os.kill(bus.pid, signal.SIGCONT)
+        try:
+            socket.send_fds(sock, [data], [each.fileno() for each in there])
+            for each in there:
+                each.forget()
+        finally:
+            os.kill(bus.pid, signal.SIGCONT)
 
     way(bus, give)
     quick(bus)

@@ -5,6 +5,7 @@ import select
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -63,6 +64,9 @@ class Watching:
         except NoBus as error:  # what was seen by then is not in vain
             seconds = time.monotonic() - began
             self.traffic.shape.notes.append(f"watching ended early: {error}")
+            while self.link.unread:
+                with suppress(NoBus):
+                    self.take_all()
         return seconds
 
     def watch(self, end: float, interrupted: int) -> None:
@@ -111,7 +115,9 @@ class Watching:
     def know(self, unique: str) -> None:
         """Ask now: it may leave at any time."""
         if unique not in self.clients and len(self.clients) < MOST:
-            self.clients[unique] = who(self.asking, unique, tuple(self.names.of(unique)))
+            names = tuple(self.names.of(unique))
+            self.clients[unique] = Client(unique, names)  # the bus may have ended
+            self.clients[unique] = who(self.asking, unique, names)
 
 
 def who(link: Link, unique: str, names: tuple[str, ...] = ()) -> Client:
