@@ -45,9 +45,17 @@ def pairs(name: str, python: str, dbus: str, native: str) -> list[Pair]:
     return [Pair(Case(f"{name}{where}", ""), python, ways) for where in ("", "@free")]
 
 
+def both(kind: str, loop: str) -> list[Pair]:
+    """Methods of proxies and services, or messages made by hand."""
+    name = f"{loop}/dbus-fast/{kind}"
+    return pairs(name, sys.executable, f"fast {kind} {loop}", f"aio {kind} {loop}")
+
+
 PAIRS = [
-    *pairs("asyncio/dbus-fast", sys.executable, "fast client asyncio", "aio client asyncio"),
-    *pairs("uvloop/dbus-fast", sys.executable, "fast client uvloop", "aio client uvloop"),
+    *both("methods", "asyncio"),
+    *both("messages", "asyncio"),
+    *both("methods", "uvloop"),
+    *both("messages", "uvloop"),
     *pairs("blocking/dbus-python", SYSTEM, "python_dbus client", "blocking client"),
     *pairs("blocking/Gio", SYSTEM, "gio client", "blocking client"),
 ]

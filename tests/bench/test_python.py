@@ -45,11 +45,11 @@ def test_a_program_that_fails_says_why() -> None:
 
 
 def test_the_command_reports(capfd: pytest.CaptureFixture[str]) -> None:
-    argv = ["--rounds", "1", "--calls", "20", "--only", "asyncio/dbus-fast@free"]
+    argv = ["--rounds", "1", "--calls", "20", "--only", "asyncio/dbus-fast/methods@free"]
     assert main(argv) == 0
     said = capfd.readouterr().out
-    assert "| asyncio/dbus-fast@free | native" in said
-    assert "asyncio/dbus-fast@free: median latency" in said
+    assert "| asyncio/dbus-fast/methods@free | native" in said
+    assert "asyncio/dbus-fast/methods@free: median latency" in said
 
 
 @pytest.mark.parametrize(("latency", "missed"), [(80, 0), (81, len(PAIRS))])
