@@ -67,13 +67,8 @@ cpdef Py_ssize_t receive(int fd, Framer framer, bint takes_fds) except -2:
     cdef msghdr header
     cdef Py_ssize_t count
     cdef bint owed = framer.begun() and len(framer.fds) > 0
-    memset(&header, 0, sizeof(header))
     vector.iov_base = framer.space(<Py_ssize_t *>&vector.iov_len)
-    header.msg_iov = &vector
-    header.msg_iovlen = 1
-    header.msg_control = control
-    header.msg_controllen = sizeof(control)
-    count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+    count = receive_into(fd, &vector, &header, control)
     if count < 0:
         if errno == EAGAIN or errno == EINTR:
             return -1
@@ -86,6 +81,18 @@ cpdef Py_ssize_t receive(int fd, Framer framer, bint takes_fds) except -2:
     elif header.msg_controllen or header.msg_flags & MSG_CTRUNC:
         adopt(&header, framer, owed and not beyond(framer))
     return count
+
+
+cdef inline Py_ssize_t receive_into(
+    int fd, iovec *room, msghdr *header, size_t *control
+) noexcept nogil:
+    """One recvmsg, with the descriptors that come along: `control` has CONTROL words for them."""
+    memset(header, 0, sizeof(header[0]))
+    header.msg_iov = room
+    header.msg_iovlen = 1
+    header.msg_control = control
+    header.msg_controllen = CONTROL * sizeof(size_t)
+    return recvmsg(fd, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
 
 
 cdef bint beyond(Framer framer):
@@ -145,14 +152,9 @@ cpdef bytes receive_text(int fd, long long payer):
     cdef iovec vector
     cdef msghdr header
     cdef Py_ssize_t count
-    memset(&header, 0, sizeof(header))
     vector.iov_base = text
     vector.iov_len = sizeof(text)
-    header.msg_iov = &vector
-    header.msg_iovlen = 1
-    header.msg_control = control
-    header.msg_controllen = sizeof(control)
-    count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+    count = receive_into(fd, &vector, &header, control)
     if count < 0:
         PyErr_SetFromErrno(OSError)
     refuse(&header, payer)
