@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from bridge.wire.address import Kind, ListenAddress, Unreachable, escape, listen_address, parse
-from bus1.fds.closing import hang_up
+from bus1.fds.closing import put_away
 
 FIRST_INHERITED: Final = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 FOR_ALL: Final = 0o777  # who may connect is for the bus to decide
@@ -42,7 +42,9 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening; remove the socket's file, unless somebody else's has its place."""
-        hang_up(self.socket.detach())  # who waits to be accepted may have sent something
+        # Who waits to be accepted may have sent something. If we were given the socket, whoever
+        # gave it (systemd) still listens.
+        put_away(self.socket.detach())
         if self.file is not None:
             path, *identity = self.file
             with suppress(OSError):

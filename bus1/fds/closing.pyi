@@ -14,6 +14,9 @@ def let_go(fd: int, payer: int) -> None:
 def hang_up(fd: int) -> None:
     """Close a connection of ours, in a thread: the other end sees it now."""
 
+def put_away(fd: int) -> None:
+    """Close a socket that others may go on with, in a thread: they notice nothing."""
+
 def crowded(payer: int) -> bool:
     """Are so many of this user's still open that nothing more should be read of what it sends? One
     may have 256 here, and no more than are left of a quarter of all that this process may open."""

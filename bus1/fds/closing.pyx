@@ -125,12 +125,17 @@ cpdef void let_go(int fd, long long payer) noexcept:
 
 
 cpdef void hang_up(int fd) noexcept:
+    if fd >= 0 and opened:
+        shutdown(fd, SHUT_RDWR)
+    put_away(fd)
+
+
+cpdef void put_away(int fd) noexcept:
     if fd < 0:  # it was closed before
         return
     if not opened:
         close(fd)
     else:
-        shutdown(fd, SHUT_RDWR)
         enter(fd, &ours, &own)
 
 

@@ -65,7 +65,7 @@ def test_two_addresses_in_one(bus_kind: str, tmp_path: Path) -> None:
 
 
 def test_systemd_address(bus_kind: str, tmp_path: Path) -> None:
-    """LISTEN_FDS: the socket is there before the program."""
+    """LISTEN_FDS: the socket is there before the program, and after it."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{tmp_path}/bus")
     listener.listen()
@@ -85,6 +85,8 @@ def test_systemd_address(bus_kind: str, tmp_path: Path) -> None:
         with Client(address) as client:
             assert client.is_open()
         process.terminate()
+    with socket_to(address):  # the bus has ended, and whoever gave it the socket still listens
+        pass
     listener.close()
 
 
